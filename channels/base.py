@@ -1,0 +1,234 @@
+"""The channel port: values in, values out.
+
+    send ──► accepted(reference) | rejected(class) | throttled(retry_after) | unknown(reason)
+    carrier ──► parse_receipts / parse_inbound ──► ReceiptEvent / InboundEvent
+
+`send` never raises for anything a carrier does; it returns an outcome. Receipts can come before
+`send` returns, twice, out of order, or never, so our own token is in every callback address and
+nothing is matched by the carrier's id alone. A channel never decides whether to try again.
+
+Every adapter passes `tests/channels/conformance.py`. Source: carriers.md §5.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from channels.errors import ErrorClass
+
+
+class ChannelKind(StrEnum):
+    """How the address is reached."""
+
+    SMS = "sms"
+    """A text message."""
+    VOICE = "voice"
+    """A call that speaks and listens for a key."""
+    WEBHOOK = "webhook"
+    """A signed HTTP request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerCalleeLimit:
+    """At most `count` sends to one address in any `seconds`."""
+
+    count: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a carrier can do, as data; the planner reads it and says why it refuses."""
+
+    kind: ChannelKind
+    inbound_countries: frozenset[str] = frozenset()
+    """Country calling codes (`86`) from which replies reach us; `*` means all."""
+    dtmf: bool = False
+    free_text: bool = True
+    links_allowed: bool = True
+    chars_max: int = 1600
+    batch_max: int = 1
+    per_second: float = 10.0
+    """SMS parts, call starts or requests per second that the carrier takes."""
+    lines: int = 0
+    """Simultaneous calls; 0 when it does not apply."""
+    validity_seconds_min: int = 1
+    validity_seconds_max: int = 36_000
+    can_cancel: bool = False
+    can_lookup: bool = False
+    can_poll: bool = False
+    languages: frozenset[str] = frozenset({"*"})
+    per_callee: tuple[PerCalleeLimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """One try. `token` is ours; it comes back in every callback about this try."""
+
+    token: str
+    to: str
+    text: str
+    language: str
+    valid_until: datetime
+    callback_url: str
+    """Where receipts and key presses go; holds the token."""
+    answer_url: str = ""
+    """A link that answers for the callee, where links are allowed; webhooks always get it."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Structured facts for carriers that take templates or documents (webhooks)."""
+
+
+class OutcomeKind(StrEnum):
+    """What became of a send."""
+
+    ACCEPTED = "accepted"
+    """The carrier took it."""
+    REJECTED = "rejected"
+    """The carrier will not take it; nothing was sent."""
+    THROTTLED = "throttled"
+    """Not now; nothing was sent."""
+    UNKNOWN = "unknown"
+    """No answer: it may have been sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOutcome:
+    """The carrier's answer to one send."""
+
+    kind: OutcomeKind
+    reference: str = ""
+    error_class: ErrorClass | None = None
+    code: str = ""
+    reason: str = ""
+    retry_after: float = 0.0
+    parts: int = 1
+
+
+class ReceiptWord(StrEnum):
+    """The carrier's word about a try, in ours. Rank rises in this order; it never falls."""
+
+    ACCEPTED = "accepted"
+    """Queued at the carrier."""
+    SENT = "sent"
+    """Handed to the network."""
+    RINGING = "ringing"
+    """The phone rings."""
+    PICKED_UP = "picked_up"
+    """Somebody or something answered the call."""
+    CUT_SHORT = "cut_short"
+    """Hung up before the end of the message."""
+    HEARD = "heard"
+    """The message was played to the end to a person."""
+    DELIVERED = "delivered"
+    """On the handset, or taken by the endpoint."""
+    UNDELIVERED = "undelivered"
+    """Will not arrive; `error_class` says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptEvent:
+    """The carrier's word about one try."""
+
+    token: str
+    word: ReceiptWord
+    dedupe_key: str
+    """Equal for repeats of the same event; unique per carrier."""
+    reference: str = ""
+    error_class: ErrorClass | None = None
+    code: str = ""
+    happened_at: datetime | None = None
+    heard_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundEvent:
+    """Something a person sent: a text, a key, a click. `token` is set when it names the try."""
+
+    sender: str
+    text: str
+    dedupe_key: str
+    token: str = ""
+    recipient: str = ""
+    happened_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackRequest:
+    """A raw callback as it came in, with the address the carrier was told to use."""
+
+    url: str
+    """The public URL we configured, path and query included: what signatures are over."""
+    headers: Mapping[str, str]
+    body: bytes
+    token: str = ""
+    """From the path, when the callback is about one try."""
+
+
+class SignatureInvalid(Exception):
+    """The callback is not from the carrier, or is too old."""
+
+
+class CallbackMalformed(Exception):
+    """The callback is signed but cannot be read; it is kept for a human."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What `count` sends of a text need: parts each, and seconds at the carrier's pace."""
+
+    parts: int
+    seconds: float
+
+
+class Channel(Protocol):
+    """One carrier account for one kind of channel."""
+
+    name: str
+    capabilities: Capabilities
+
+    async def send(self, request: SendRequest) -> SendOutcome:
+        """Hand one message over. Never raises for what the carrier or the network does."""
+        ...
+
+    async def cancel(self, reference: str) -> bool:
+        """Ask the carrier to stop a queued message or a live call. True when it did."""
+        ...
+
+    async def lookup(self, token: str) -> list[ReceiptEvent] | None:
+        """Ask what became of a try. An empty list: the carrier has never seen it; None: no answer."""
+        ...
+
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
+        """Fetch what people sent while we were away."""
+        ...
+
+    def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
+        """Read a status callback. Raises SignatureInvalid, CallbackMalformed."""
+        ...
+
+    def parse_inbound(self, request: CallbackRequest) -> list[InboundEvent]:
+        """Read a reply or key press. Raises SignatureInvalid, CallbackMalformed."""
+        ...
+
+    def estimate(self, text: str, count: int) -> Estimate:
+        """Return parts and time for `count` sends of `text`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+def inbound_possible(capabilities: Capabilities, address: str) -> bool:
+    """Return whether a reply from this address can reach us. Source: carriers.md §0.1."""
+    digits = address.lstrip("+")
+    return any(code == "*" or digits.startswith(code) for code in capabilities.inbound_countries)
+
+
+def registered(channels: Sequence[Channel]) -> dict[str, Channel]:
+    """Return channels by name; two of one name are a mistake of set-up."""
+    by_name = {channel.name: channel for channel in channels}
+    assert len(by_name) == len(channels), "two channels share a name"
+    return by_name

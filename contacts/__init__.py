@@ -1,0 +1,4 @@
+"""Who answers for which place: regions, contacts, assignments, phone numbers.
+
+Everything here but `contacts.directory` is pure: no clock, no database, no network.
+"""
