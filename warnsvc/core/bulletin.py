@@ -1,0 +1,285 @@
+"""The bulletin's life: written, signed by a second person, released, lifted.
+
+    draft ──submit──► submitted ──sign──► signed ──release──► released ──lift──► lifted ──┐
+      ▲                  │ send back        │ send back          │  └──expire──► expired ─┼► closed
+      └──────────────────┴──────────────────┘                    └──(an update)► superseded ┘
+      └──discard──► discarded
+
+A signature binds the digest of what was read: any edit after it sends the bulletin back to draft.
+Drill and live never mix: their words are checked here, not only in the form (law 8).
+No clock, no database; every function returns the new bulletin or raises `Refusal`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from warnsvc.core.refusal import Refusal, Refusals
+
+TEXT_CHARS_MAX = 500
+"""Eight SMS parts: what carriers in China advise as the longest (carriers.md §0.1)."""
+VALID_HOURS_MAX = 24 * 7
+"""A warning that holds longer than a week is a forecast."""
+REASON_CHARS_MAX = 500
+DRILL_MARK = "演练"
+DRILL_MARKS: Mapping[str, str] = {"zh": "演练", "en": "DRILL", "ug": "مانېۋىر", "kk-Arab": "جاتتىعۋ"}
+"""First and last word of every drill text, by language."""
+NOT_A_DRILL = ("不是演练", "非演练", "并非演练", "not a drill", "no drill")
+"""Words that made Hawaii run in 2018 (domain.md (g)); refused in drills."""
+
+
+class BulletinStatus(StrEnum):
+    """Whether people must act (CAP status)."""
+
+    ACTUAL = "actual"
+    """Real."""
+    EXERCISE = "exercise"
+    """A drill on real contacts."""
+    TEST = "test"
+    """A technical test."""
+
+
+class BulletinType(StrEnum):
+    """What it does to the event (CAP msgType)."""
+
+    ALERT = "alert"
+    """The first about this danger."""
+    UPDATE = "update"
+    """Replaces an earlier one."""
+    CANCEL = "cancel"
+    """Lifts an earlier one."""
+
+
+class Colour(StrEnum):
+    """The four warning colours, worst last."""
+
+    BLUE = "blue"
+    """Grade IV."""
+    YELLOW = "yellow"
+    """Grade III."""
+    ORANGE = "orange"
+    """Grade II."""
+    RED = "red"
+    """Grade I."""
+
+    @property
+    def rank(self) -> int:
+        """1 for blue … 4 for red."""
+        return list(Colour).index(self) + 1
+
+    def above(self) -> "Colour":
+        """The next worse colour; red stays red."""
+        return list(Colour)[min(self.rank, 3)]
+
+
+class BulletinState(StrEnum):
+    """Where the bulletin is in its life."""
+
+    DRAFT = "draft"
+    """Being written."""
+    SUBMITTED = "submitted"
+    """Waiting for a second person."""
+    SIGNED = "signed"
+    """May be released."""
+    RELEASED = "released"
+    """People are being called, or have been."""
+    LIFTED = "lifted"
+    """Ended by an officer; those called have been told."""
+    SUPERSEDED = "superseded"
+    """Replaced by an update."""
+    EXPIRED = "expired"
+    """Its time ran out."""
+    CLOSED = "closed"
+    """Reported and filed."""
+    DISCARDED = "discarded"
+    """A draft that was thrown away; kept for the ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulletin:
+    """What is issued. `texts`: language → words; officers are ids."""
+
+    id: int
+    identifier: str
+    event_id: int
+    status: BulletinStatus
+    type: BulletinType
+    hazard: str
+    colour: Colour
+    region_codes: tuple[str, ...]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    onset_at: datetime
+    expires_at: datetime
+    state: BulletinState = BulletinState.DRAFT
+    drafted_by: int
+    submitted_at: datetime | None = None
+    signed_at: datetime | None = None
+    signed_by: int | None = None
+    signed_digest: str | None = None
+    released_at: datetime | None = None
+    released_by: int | None = None
+    lifted_at: datetime | None = None
+    lifted_by: int | None = None
+    lift_reason: str | None = None
+    references_id: int | None = None
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether nobody must act."""
+        return self.status is not BulletinStatus.ACTUAL
+
+
+def digest(bulletin: Bulletin) -> str:
+    """Return the SHA-256 of what a signer reads: everything that people will be told, and where."""
+    document = {
+        "status": bulletin.status, "type": bulletin.type, "hazard": bulletin.hazard,
+        "colour": bulletin.colour, "regions": sorted(bulletin.region_codes),
+        "texts": dict(bulletin.texts), "onset": bulletin.onset_at.isoformat(),
+        "expires": bulletin.expires_at.isoformat(),
+    }
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check(bulletin: Bulletin, *, now: datetime) -> None:
+    """Raise Refusals with one refusal for every field that is wrong."""
+    refusals = (*_check_fields(bulletin, now), *_check_texts(bulletin))
+    if refusals:
+        raise Refusals(refusals)
+
+
+def _check_fields(bulletin: Bulletin, now: datetime) -> Iterator[Refusal]:
+    if not bulletin.hazard:
+        yield Refusal("hazard_missing", field="hazard")
+    if not bulletin.region_codes:
+        yield Refusal("regions_missing", field="regions")
+    if bulletin.expires_at <= bulletin.onset_at:
+        yield Refusal("expires_before_onset", field="expires_at")
+    elif bulletin.expires_at <= now:
+        yield Refusal("expires_in_the_past", field="expires_at")
+    elif bulletin.expires_at - now > timedelta(hours=VALID_HOURS_MAX):
+        yield Refusal("valid_too_long", field="expires_at", hours=VALID_HOURS_MAX)
+
+
+def _check_texts(bulletin: Bulletin) -> Iterator[Refusal]:
+    if not bulletin.texts.get("zh", "").strip():
+        yield Refusal("text_missing", field="text_zh")
+    for language, text in bulletin.texts.items():
+        name = f"text_{language}"
+        if len(text) > TEXT_CHARS_MAX:
+            yield Refusal("text_too_long", field=name, most=TEXT_CHARS_MAX)
+        if not text.strip():
+            continue
+        mark = DRILL_MARKS.get(language, DRILL_MARK)
+        if bulletin.is_drill:
+            if any(words in text.casefold() for words in NOT_A_DRILL):
+                yield Refusal("drill_says_not_a_drill", field=name)
+            elif not is_marked(text, mark):
+                yield Refusal("drill_mark_missing", field=name, mark=mark)
+        elif DRILL_MARK in text or mark.casefold() in text.casefold():
+            yield Refusal("live_says_drill", field=name, mark=mark)
+
+
+def is_marked(text: str, mark: str) -> bool:
+    """Return whether the drill mark is the first and the last word."""
+    bare = text.strip(" \u200e\u200f\u2066\u2067\u2068\u2069【】[]()（）。.!！:：،")
+    return bare.casefold().startswith(mark.casefold()) and bare.casefold().endswith(mark.casefold())
+
+
+def _require(bulletin: Bulletin, *states: BulletinState) -> None:
+    if bulletin.state not in states:
+        raise Refusal("wrong_state", state=bulletin.state.value)
+
+
+def edit(bulletin: Bulletin, changed: Bulletin) -> Bulletin:
+    """Return the edited draft; an earlier signature is void."""
+    _require(bulletin, BulletinState.DRAFT, BulletinState.SUBMITTED, BulletinState.SIGNED)
+    return send_back(replace(changed, state=bulletin.state))
+
+
+def send_back(bulletin: Bulletin) -> Bulletin:
+    """Return it to its author, unsigned."""
+    _require(bulletin, BulletinState.DRAFT, BulletinState.SUBMITTED, BulletinState.SIGNED)
+    return replace(
+        bulletin, state=BulletinState.DRAFT, submitted_at=None, signed_at=None, signed_by=None,
+        signed_digest=None,
+    )
+
+
+def discard(bulletin: Bulletin) -> Bulletin:
+    """Throw a draft away; the row stays."""
+    _require(bulletin, BulletinState.DRAFT, BulletinState.SUBMITTED, BulletinState.SIGNED)
+    return replace(send_back(bulletin), state=BulletinState.DISCARDED)
+
+
+def submit(bulletin: Bulletin, *, now: datetime) -> Bulletin:
+    """Hand the draft to a second person. Raises Refusals when it is not complete."""
+    _require(bulletin, BulletinState.DRAFT)
+    check(bulletin, now=now)
+    return replace(bulletin, state=BulletinState.SUBMITTED, submitted_at=now)
+
+
+def sign(bulletin: Bulletin, *, officer: int, two_person: bool, now: datetime) -> Bulletin:
+    """Sign what was read. With `two_person` the author cannot. Source: domain.md (b), S13."""
+    _require(bulletin, BulletinState.SUBMITTED)
+    if two_person and officer == bulletin.drafted_by:
+        raise Refusal("signer_is_author")
+    check(bulletin, now=now)
+    return replace(
+        bulletin, state=BulletinState.SIGNED, signed_at=now, signed_by=officer,
+        signed_digest=digest(bulletin),
+    )
+
+
+def confirmation_phrase(bulletin: Bulletin, place: str) -> str:
+    """Return what must be typed to release: the place for a live one, the drill mark for a drill.
+
+    Live and drill never share a prompt (Hawaii 2018, domain.md (g)).
+    """
+    return DRILL_MARK if bulletin.is_drill else f"发布{place}"
+
+
+def release(
+    bulletin: Bulletin, *, officer: int, typed: str, phrase: str, now: datetime
+) -> Bulletin:
+    """Release what was signed, and nothing else."""
+    _require(bulletin, BulletinState.SIGNED)
+    if "".join(typed.split()) != "".join(phrase.split()):
+        raise Refusal("phrase_differs", field="phrase", phrase=phrase)
+    if bulletin.signed_digest != digest(bulletin):
+        raise Refusal("signature_void")
+    check(bulletin, now=now)
+    return replace(
+        bulletin, state=BulletinState.RELEASED, released_at=now, released_by=officer
+    )
+
+
+def lift(bulletin: Bulletin, *, officer: int, reason: str, now: datetime) -> Bulletin:
+    """End it early. The reason goes out and into the ledger (national `note`, domain.md (b))."""
+    _require(bulletin, BulletinState.RELEASED, BulletinState.EXPIRED)
+    reason = reason.strip()
+    if not reason:
+        raise Refusal("reason_missing", field="reason")
+    if len(reason) > REASON_CHARS_MAX:
+        raise Refusal("reason_too_long", field="reason", most=REASON_CHARS_MAX)
+    return replace(
+        bulletin, state=BulletinState.LIFTED, lifted_at=now, lifted_by=officer, lift_reason=reason
+    )
+
+
+def expire(bulletin: Bulletin, *, now: datetime) -> Bulletin:
+    """Let it run out."""
+    _require(bulletin, BulletinState.RELEASED)
+    assert now >= bulletin.expires_at, "expired before its time"
+    return replace(bulletin, state=BulletinState.EXPIRED)
+
+
+def close(bulletin: Bulletin) -> Bulletin:
+    """File it."""
+    _require(
+        bulletin, BulletinState.LIFTED, BulletinState.EXPIRED, BulletinState.SUPERSEDED
+    )
+    return replace(bulletin, state=BulletinState.CLOSED)

@@ -1,0 +1,171 @@
+"""The ledger (台账): lines as canonical bytes, and the Merkle tree over them.
+
+    transition ──► Line ──body()──► bytes ──leaf_hash()──► leaf        in the transition's transaction
+    sequencer: leaf ──► CompactRange.append ──► root                   shortly after, gap-free
+    export: lines + head ──verify_lines()──► Verdict                   offline, hashlib only
+
+Leaf hash = SHA-256(0x00 ‖ bytes), node = SHA-256(0x01 ‖ left ‖ right). Source: RFC 6962 §2.1.
+Bodies hold ids, never names, numbers or what somebody wrote: those can be erased, this cannot.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+HASH_BYTES = 32
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One transition. `actor`: `system`, `officer:3`, `contact:12`, `carrier:sim`. Ids are ours."""
+
+    act: str
+    actor: str = "system"
+    bulletin_id: int | None = None
+    escalation_id: int | None = None
+    callout_id: int | None = None
+    from_state: str = ""
+    to_state: str = ""
+    why: str = ""
+    happened_at: datetime | None = None
+    """When it happened, if that is not when it was entered."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Strings, whole numbers, booleans, None, and lists of them; no floats (RFC 8785)."""
+
+
+def instant(at: datetime) -> str:
+    """Return an instant as the ledger writes it: UTC, milliseconds, `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def body(line: Line, *, line_id: int, entered_at: datetime) -> bytes:
+    """Return the exact bytes that are stored and hashed: sorted keys, no spaces, UTF-8."""
+    document: dict[str, Any] = {
+        "v": FORMAT, "id": line_id, "at": instant(entered_at), "act": line.act,
+        "actor": line.actor,
+    }
+    if line.bulletin_id is not None:
+        document["bulletin"] = line.bulletin_id
+    if line.escalation_id is not None:
+        document["escalation"] = line.escalation_id
+    if line.callout_id is not None:
+        document["callout"] = line.callout_id
+    if line.from_state:
+        document["from"] = line.from_state
+    if line.to_state:
+        document["to"] = line.to_state
+    if line.why:
+        document["why"] = line.why
+    if line.happened_at is not None:
+        document["happened"] = instant(line.happened_at)
+    if line.data:
+        document["data"] = dict(line.data)
+    return canonical(document)
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """Return canonical JSON. Equal to RFC 8785 for ASCII keys and values without floats."""
+    return json.dumps(
+        document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    ).encode()
+
+
+def leaf_hash(content: bytes) -> bytes:
+    """Return the leaf hash of a line's bytes."""
+    return hashlib.sha256(b"\x00" + content).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+class CompactRange:
+    """The right edge of a Merkle tree: enough to append leaves and to know the root.
+
+    `edge` holds the roots of the perfect subtrees, largest first: one per set bit of `size`.
+    """
+
+    def __init__(self, size: int = 0, edge: bytes = b"") -> None:
+        self.size = size
+        self._edge = [edge[i : i + HASH_BYTES] for i in range(0, len(edge), HASH_BYTES)]
+        assert len(self._edge) == size.bit_count(), "the edge does not belong to this size"
+
+    @property
+    def edge(self) -> bytes:
+        """The edge as bytes, to be stored."""
+        return b"".join(self._edge)
+
+    def append(self, leaf: bytes) -> None:
+        """Add the next leaf."""
+        size = self.size
+        while size & 1:
+            leaf = node_hash(self._edge.pop(), leaf)
+            size >>= 1
+        self._edge.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return the tree's root hash."""
+        if not self._edge:
+            return EMPTY_ROOT
+        root = self._edge[-1]
+        for left in reversed(self._edge[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedLine:
+    """One line of an export: its place, its bytes, and the leaf that was sequenced."""
+
+    seq: int
+    content: bytes
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What an export claims: so many lines, with this root."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a verification found. `bad_seq` is the first bad place, from 0."""
+
+    ok: bool
+    size: int
+    root: bytes
+    fault: str = ""
+    """`content` (bytes do not match the leaf), `gap`, `root`, `size`, or empty."""
+    bad_seq: int | None = None
+
+
+def verify_lines(lines: Iterable[ExportedLine], head: Head) -> Verdict:
+    """Recompute every leaf and the root; name the first bad line. Needs nothing but hashlib."""
+    tree = CompactRange()
+    for line in lines:
+        if line.seq != tree.size:
+            return _bad(tree, "gap", tree.size)
+        if leaf_hash(line.content) != line.leaf:
+            return _bad(tree, "content", line.seq)
+        tree.append(line.leaf)
+    if tree.size != head.size:
+        return _bad(tree, "size", tree.size)
+    if tree.root() != head.root:
+        return _bad(tree, "root", None)
+    return Verdict(ok=True, size=tree.size, root=tree.root())
+
+
+def _bad(tree: CompactRange, fault: str, seq: int | None) -> Verdict:
+    return Verdict(ok=False, size=tree.size, root=tree.root(), fault=fault, bad_seq=seq)

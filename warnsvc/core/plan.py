@@ -1,0 +1,275 @@
+"""The plan: who will be called for which region, in which order.
+
+    selected regions ──tree──► targets (villages, sites)
+    target's own assignments by tier, then its superiors' (township, county) ──► ordered tiers
+    a person in several tiers of one target ──► his first only
+    a person in several targets             ──► one callout, many memberships
+
+Nothing is left out in silence: a target without anybody, a tier nobody stands in and a person
+without a usable number are all `Gap`s that the signing screen shows. Source: domain.md (b), (h) 6, 13.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from contacts.assignment import Assignment, applies
+from contacts.contact import Contact, addresses_for
+from contacts.region import Region, RegionTree
+from warnsvc.core.pack import Rule
+
+CHANNELS = ("sms", "voice", "webhook")
+VOICE_SECONDS = 32
+"""A 20-second message and about 12 seconds of ringing (domain.md §0.9)."""
+
+
+class GapKind(StrEnum):
+    """What is missing in a plan."""
+
+    NO_CONTACT = "no_contact"
+    """Nobody stands in any tier of this region: it goes to the duty desk at once."""
+    EMPTY_TIER = "empty_tier"
+    """A tier was named but holds nobody who can be called; the next is called instead."""
+    UNREACHABLE = "unreachable"
+    """A person without a usable number."""
+    BY_HAND = "by_hand"
+    """A person whom no robot may call: an officer calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """One thing that is missing."""
+
+    kind: GapKind
+    region_code: str
+    tier: int = 0
+    contact_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMember:
+    """A person's place in a tier; rank 0 is first."""
+
+    contact_id: int
+    rank: int
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTier:
+    """One tier, with the region it comes from: its own, or a superior's."""
+
+    ordinal: int
+    source_code: str
+    source_name: str
+    members: tuple[PlannedMember, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEscalation:
+    """One target with its tiers in the order they will be called."""
+
+    region: Region
+    tiers: tuple[PlannedTier, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Who will be called. `contacts` holds everybody who stands in any tier, once."""
+
+    escalations: tuple[PlannedEscalation, ...]
+    contacts: Mapping[int, Contact]
+    gaps: tuple[Gap, ...] = field(default=())
+
+
+def plan(
+    *,
+    tree: RegionTree,
+    selected: Iterable[str],
+    assignments: Iterable[Assignment],
+    contacts: Mapping[int, Contact],
+    rule: Rule,
+    hazard: str,
+    on: date,
+) -> Plan:
+    """Return who is called for every target in `selected`. `on` is the local day of release."""
+    duties = _duties_by_region(assignments, contacts, hazard=hazard, on=on)
+    gaps: list[Gap] = []
+    used: dict[int, Contact] = {}
+    escalations: list[PlannedEscalation] = []
+    superiors: dict[str | None, list[tuple[Region, list[list[Assignment]]]]] = {}
+    for target in tree.targets(selected):
+        if target.parent_code not in superiors:
+            superiors[target.parent_code] = _superiors(tree, target, duties, rule.levels_up)
+        standing = [(target, duties.get(target.code, [])), *superiors[target.parent_code]]
+        tiers = _tiers(target, standing, gaps)
+        for tier in tiers:
+            for member in tier.members:
+                used[member.contact_id] = contacts[member.contact_id]
+        if not tiers:
+            gaps.append(Gap(kind=GapKind.NO_CONTACT, region_code=target.code))
+        escalations.append(PlannedEscalation(region=target, tiers=tiers))
+    gaps.extend(_gaps_of_people(escalations, used))
+    return Plan(escalations=tuple(escalations), contacts=used, gaps=tuple(gaps))
+
+
+def _duties_by_region(
+    assignments: Iterable[Assignment], contacts: Mapping[int, Contact], *, hazard: str, on: date
+) -> dict[str, list[list[Assignment]]]:
+    """Group the duties that hold now by region, then by tier in tier order; empty tiers stay."""
+    by_tier: dict[str, dict[int, list[Assignment]]] = {}
+    for duty in assignments:
+        tiers = by_tier.setdefault(duty.region_code, {})
+        tier = tiers.setdefault(duty.tier, [])
+        if duty.contact_id in contacts and applies(duty, hazard=hazard, on=on):
+            tier.append(duty)
+    return {code: [tiers[n] for n in sorted(tiers)] for code, tiers in by_tier.items()}
+
+
+def _superiors(
+    tree: RegionTree, target: Region, duties: Mapping[str, list[list[Assignment]]], levels_up: int
+) -> list[tuple[Region, list[list[Assignment]]]]:
+    above = list(reversed(tree.path(target.code)[:-1]))[:levels_up]
+    return [(region, duties.get(region.code, [])) for region in above]
+
+
+def _tiers(
+    target: Region, standing: Sequence[tuple[Region, list[list[Assignment]]]], gaps: list[Gap]
+) -> tuple[PlannedTier, ...]:
+    tiers: list[PlannedTier] = []
+    seen: set[int] = set()
+    for region, ladder in standing:
+        for number, duties in enumerate(ladder, start=1):
+            members: list[PlannedMember] = []
+            for duty in duties:
+                if duty.contact_id not in seen:
+                    seen.add(duty.contact_id)
+                    members.append(
+                        PlannedMember(
+                            contact_id=duty.contact_id, rank=len(members), role=duty.role
+                        )
+                    )
+            if not members:
+                gaps.append(Gap(kind=GapKind.EMPTY_TIER, region_code=target.code, tier=number))
+                continue
+            tiers.append(
+                PlannedTier(
+                    ordinal=len(tiers) + 1, source_code=region.code, source_name=region.name,
+                    members=tuple(members),
+                )
+            )
+    return tuple(tiers)
+
+
+def _gaps_of_people(
+    escalations: Iterable[PlannedEscalation], contacts: Mapping[int, Contact]
+) -> list[Gap]:
+    wanting: dict[int, GapKind] = {}
+    for contact in contacts.values():
+        if not contact.robot_ok:
+            wanting[contact.id] = GapKind.BY_HAND
+        elif not any(addresses_for(contact, channel) for channel in CHANNELS):
+            wanting[contact.id] = GapKind.UNREACHABLE
+    if not wanting:
+        return []
+    return [
+        Gap(
+            kind=wanting[member.contact_id], region_code=escalation.region.code,
+            tier=tier.ordinal, contact_id=member.contact_id,
+        )
+        for escalation in escalations
+        for tier in escalation.tiers
+        for member in tier.members
+        if member.contact_id in wanting
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What a carrier takes: SMS parts, call starts or requests per second, and lines for calls."""
+
+    per_second: float
+    lines: int = 0
+
+    def seconds(self, count: int, seconds_each: float = 0.0) -> float:
+        """Return how long `count` take."""
+        per_second = self.per_second
+        if self.lines and seconds_each:
+            per_second = min(per_second, self.lines / seconds_each)
+        return count / per_second if per_second > 0 else float("inf") if count else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanEstimate:
+    """What the signing screen shows. Seconds are at the carriers' pace, channels in parallel."""
+
+    regions: int
+    headcount: int
+    people: int
+    first_tier_people: int
+    messages: int
+    sms_parts: int
+    calls: int
+    webhooks: int
+    first_tier_seconds: int
+    everyone_seconds: int
+
+
+def estimate(
+    plan_: Plan, *, rule: Rule, parts: Mapping[str, int], paces: Mapping[str, Pace]
+) -> PlanEstimate:
+    """Return sizes and times. `parts`: language → SMS parts; `paces`: channel → pace.
+
+    "Everyone" is the time the carriers need for the first round of every tier, were all silent.
+    """
+    first_ids = {
+        member.contact_id
+        for escalation in plan_.escalations
+        if escalation.tiers
+        for member in escalation.tiers[0].members
+    }
+    first = [plan_.contacts[i] for i in first_ids]
+    first_load = _load(first, rule, parts)
+    all_load = _load(list(plan_.contacts.values()), rule, parts)
+    return PlanEstimate(
+        regions=len(plan_.escalations),
+        headcount=sum(escalation.region.headcount for escalation in plan_.escalations),
+        people=len(plan_.contacts),
+        first_tier_people=len(first),
+        messages=first_load["sms"] + first_load["voice"] + first_load["webhook"],
+        sms_parts=first_load["parts"],
+        calls=first_load["voice"],
+        webhooks=first_load["webhook"],
+        first_tier_seconds=_seconds(first_load, paces),
+        everyone_seconds=_seconds(all_load, paces),
+    )
+
+
+def _load(contacts: Sequence[Contact], rule: Rule, parts: Mapping[str, int]) -> dict[str, int]:
+    load = {"sms": 0, "parts": 0, "voice": 0, "webhook": 0}
+    for contact in contacts:
+        if not contact.robot_ok:
+            continue
+        for channel in first_channels(rule, contact):
+            load[channel] += 1
+            if channel == "sms":
+                load["parts"] += parts.get(contact.language, parts.get("zh", 1))
+    return load
+
+
+def first_channels(rule: Rule, contact: Contact) -> tuple[str, ...]:
+    """Return the channels of the first round that reach this contact; any that does, if none."""
+    usable = [channel for channel in CHANNELS if addresses_for(contact, channel)]
+    wanted = [channel for channel in rule.tier(1).steps[0].channels if channel in usable]
+    return tuple(wanted or usable[:1])
+
+
+def _seconds(load: Mapping[str, int], paces: Mapping[str, Pace]) -> int:
+    none = Pace(per_second=0.0)
+    times = (
+        paces.get("sms", none).seconds(load["parts"]),
+        paces.get("voice", none).seconds(load["voice"], VOICE_SECONDS),
+        paces.get("webhook", none).seconds(load["webhook"]),
+    )
+    return int(max(times) + 0.999) if max(times) != float("inf") else -1
