@@ -2,3 +2,6 @@
 
 Everything here but `contacts.directory` is pure: no clock, no database, no network.
 """
+
+WARNSVC = "warnsvc"
+"""Marks this package as ours: another distribution may also install a top-level `contacts`."""
