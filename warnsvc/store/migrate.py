@@ -1,0 +1,152 @@
+"""Bring a database to this program's schema, and refuse to work on another one.
+
+`upgrade` runs what is missing in one transaction, under a lock: on SQLite the file lock of a
+running service, on PostgreSQL an advisory lock, so that two hosts upgrading at once do it once.
+There is no downgrade: restore the backup. It never runs by itself when a service starts.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from warnsvc.store.file_lock import FileLock
+from warnsvc.store.open import parse_url, postgresql_dsn, sqlite_path
+from warnsvc.store.port import StoreFault
+from warnsvc.store.sqlite_connection import connect_writer
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+_ADVISORY_LOCK = 0x7761726E  # "warn"
+"""The number that two processes that upgrade at once both ask for."""
+
+
+class WrongSchema(StoreFault):
+    """The database is at another revision than this program. The message says what to do."""
+
+
+def head() -> str:
+    """Return the revision that this program needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+async def current(url: str) -> str | None:
+    """Return the revision that the database is at, or None when it is empty."""
+    async with _connected(url) as connection:
+        return await connection.run_sync(_revision)
+
+
+async def require_head(url: str) -> None:
+    """Raise WrongSchema unless the database is at this program's revision."""
+    found = await current(url)
+    if found is None:
+        raise WrongSchema("The database is empty. Run `warnsvc db upgrade` first.")
+    if found not in _known():
+        raise WrongSchema(
+            f"The database is at revision {found}, which this program does not know: "
+            "a newer warnsvc has upgraded it. Install that version."
+        )
+    if found != head():
+        raise WrongSchema(
+            f"The database is at revision {found}, this program needs {head()}. "
+            "Make a backup, then run `warnsvc db upgrade`."
+        )
+
+
+async def upgrade(url: str) -> None:
+    """Bring the database to `head()`. Raises StoreBusy while a service has the SQLite file."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        path = sqlite_path(parsed)
+        lock = FileLock(path)
+        lock.take()
+        try:
+            connect_writer(path).close()  # Makes the file private and WAL before it has content.
+            await _upgrade(url)
+        finally:
+            lock.release()
+    else:
+        await _upgrade(url)
+
+
+async def _upgrade(url: str) -> None:
+    async with _connected(url) as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
+            )
+        await connection.run_sync(_run)
+        if connection.dialect.name == "sqlite":
+            await _check_foreign_keys(connection)
+
+
+async def _check_foreign_keys(connection: AsyncConnection) -> None:
+    """Tables are rebuilt with foreign keys off; look before it is committed."""
+    broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).fetchall()
+    if broken:
+        tables = sorted({row[0] for row in broken})
+        raise StoreFault(f"the upgrade would break foreign keys of {', '.join(tables)}")
+
+
+def _run(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection in one transaction that is committed at the end."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{sqlite_path(parsed)}", poolclass=NullPool
+        )
+        _begin_ourselves(engine)
+    else:
+        dsn = postgresql_dsn(parsed)
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+        )
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+def _begin_ourselves(engine: Any) -> None:
+    """Make DDL transactional: sqlite3 by itself begins only before INSERT, UPDATE and DELETE."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _no_implicit_begin(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""The schema's history. `warnsvc.store.migrate` runs it; see `env.py` for how."""

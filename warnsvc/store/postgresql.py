@@ -1,0 +1,226 @@
+"""The store on PostgreSQL: a pool of connections, read committed, any number of processes.
+
+A unit is one transaction on one pooled connection; `lock_bulletins` keeps two deciders of one
+bulletin apart. Ids, NOTIFY and LISTEN use a connection of their own (`postgresql_side`), so that a
+unit never waits for the pool while it holds a place in it. A lost connection becomes a StoreFault
+and the pool opens a new one for the next unit. A fault during COMMIT leaves open whether it
+happened: callers write so that doing it again is harmless. It never decides anything.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from warnsvc.store.id_block import IdBlocks
+from warnsvc.store.port import Row, StoreFault
+from warnsvc.store.postgresql_connection import (
+    ACQUIRE_SECONDS,
+    CLOSE_SECONDS,
+    COMMAND_SECONDS,
+    connect,
+    faults,
+    server_settings,
+)
+from warnsvc.store.postgresql_side import SideConnection
+from warnsvc.store.runner import to_the_end
+from warnsvc.store.sqlite_value import refuse_naive, refuse_naive_rows
+from warnsvc.store.unit import OneUnitPerTask, UnitState, insert_statement, model_batches
+from warnsvc.store.wake import Hub
+
+CONNECTIONS = 8
+"""Pool size: 8 to 16 is the optimum measured (reference/stack.md §2.1); more only queue inside."""
+
+_LOCK_BULLETINS = "SELECT id FROM bulletin WHERE id = ANY($1) ORDER BY id FOR UPDATE"
+
+
+class PostgresqlUnit:
+    """One transaction."""
+
+    dialect = "postgresql"
+
+    def __init__(self, connection: Any, ids: IdBlocks) -> None:
+        self.state = UnitState()
+        self._connection = connection
+        self._ids = ids
+
+    async def fetch(self, sql: str, *params: Any) -> list[Row]:
+        with self.state.statement(), faults():
+            refuse_naive(params)
+            return list(await self._connection.fetch(sql, *params))
+
+    async def fetch_one(self, sql: str, *params: Any) -> Row | None:
+        rows = await self.fetch(sql, *params)
+        return rows[0] if rows else None
+
+    async def execute(self, sql: str, *params: Any) -> int:
+        with self.state.statement(), faults():
+            refuse_naive(params)
+            return _touched(await self._connection.execute(sql, *params))
+
+    async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        kept = rows if isinstance(rows, list) else list(rows)
+        with self.state.statement(), faults():
+            refuse_naive_rows(kept)
+            await self._connection.executemany(sql, kept)
+
+    async def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        with self.state.statement(), faults():
+            refuse_naive_rows(rows)
+            await self._connection.copy_records_to_table(
+                table, columns=list(columns), records=rows, timeout=COMMAND_SECONDS
+            )
+
+    async def add(self, *rows: SQLModel) -> None:
+        for table, columns, values in model_batches(rows):
+            await self.execute_many(insert_statement(table, columns), values)
+
+    async def new_ids(self, table: str, count: int) -> Sequence[int]:
+        with self.state.statement(), faults():
+            return await self._ids.take(table, count)
+
+    async def lock_bulletins(self, ids: Iterable[int]) -> None:
+        await self.execute(_LOCK_BULLETINS, sorted(set(ids)))
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self.state.after_commit(call)
+
+
+class PostgresqlStore:
+    """A PostgreSQL database that is open. Make one with `open`."""
+
+    dialect = "postgresql"
+
+    def __init__(self, *, pool: Any, side: SideConnection, engine: AsyncEngine, hub: Hub) -> None:
+        self._pool = pool
+        self._side = side
+        self._engine = engine
+        self._hub = hub
+        self._tasks = OneUnitPerTask()
+        self._ids = IdBlocks(side.take_ids)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, dsn: str, *, connections: int = CONNECTIONS) -> "PostgresqlStore":
+        """Connect. Raises StoreFault or StoreBusy when nobody answers."""
+        hub = Hub()
+        side = SideConnection(dsn, hub)
+        with faults():
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=connections,
+                command_timeout=COMMAND_SECONDS,
+                server_settings=server_settings("unit"),
+                reset=_keep_as_it_is,
+            )
+            await side.open()
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=lambda: connect(dsn, "read", default_transaction_read_only="on"),
+            pool_pre_ping=True,
+        )
+        return cls(pool=pool, side=side, engine=engine, hub=hub)
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[PostgresqlUnit]:
+        with self._tasks.claim():
+            async with self._transaction(isolation="read_committed") as unit:
+                yield unit
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[PostgresqlUnit]:
+        # Repeatable read: one snapshot for the whole view, as on SQLite.
+        async with self._transaction(isolation="repeatable_read", readonly=True) as unit:
+            yield unit
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        self._refuse_closed()
+        async with AsyncSession(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    async def wake(self, *topics: str) -> None:
+        self._hub.wake(*topics)
+        await self._side.notify(topics)
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[AsyncIterator[str]]:
+        with self._hub.listen() as topics:
+            yield topics
+
+    async def close(self) -> None:
+        """Wait for the units that are open, for a while, and hang up."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._side.close()
+        await self._engine.dispose()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def _transaction(self, **options: Any) -> AsyncIterator[PostgresqlUnit]:
+        self._refuse_closed()
+        with faults():
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        unit = PostgresqlUnit(connection, self._ids)
+        try:
+            with faults():
+                transaction = connection.transaction(**options)
+                await transaction.start()
+            yield unit
+            _refuse_spent(unit.state)
+            unit.state.over = True
+            with faults():
+                # To its end even when the task is cancelled: it must not be half noticed.
+                await to_the_end(_commit(transaction, unit.state))
+        finally:
+            unit.state.over = True
+            await to_the_end(self._give_back(connection))
+            if unit.state.committed:
+                unit.state.run_hooks()
+
+    async def _give_back(self, connection: Any) -> None:
+        if connection.is_in_transaction() and not connection.is_closed():
+            try:
+                with faults():
+                    await connection.execute("ROLLBACK", timeout=CLOSE_SECONDS)
+            except StoreFault:
+                # The server rolls back by itself when the connection is gone.
+                connection.terminate()
+        await self._pool.release(connection)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StoreFault("the store is closed")
+
+
+def _refuse_spent(state: UnitState) -> None:
+    if state.spent:
+        raise StoreFault("this unit of work met a fault that was not raised; nothing is kept")
+
+
+async def _commit(transaction: Any, state: UnitState) -> None:
+    await transaction.commit()
+    state.committed = True
+
+
+def _touched(status: str) -> int:
+    """Read `INSERT 0 3` or `UPDATE 3`. A SELECT touches nothing."""
+    word, _, rest = status.partition(" ")
+    return 0 if word == "SELECT" or not rest else int(rest.rpartition(" ")[2])
+
+
+async def _keep_as_it_is(_connection: Any) -> None:
+    """A unit leaves nothing behind in its session, so the pool need not ask for a reset."""

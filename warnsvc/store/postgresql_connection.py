@@ -1,0 +1,112 @@
+"""How PostgreSQL connections are set up, and what their errors mean to us.
+
+The settings are those of reference/reliability.md, end of §6, with a statement time that leaves
+room for a release to a hundred thousand people. A wrong statement or value stays what it is, a
+programmer's mistake; everything that may pass becomes a StoreFault.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+
+from warnsvc.store.constraint import FOREIGN_KEY, NOT_NULL
+from warnsvc.store.port import IntegrityFault, StoreBusy, StoreFault
+
+STATEMENT_SECONDS = 60
+"""The longest statement: the fan-out of a nation-wide release took 20 times a province's 0.5 s."""
+
+COMMAND_SECONDS = STATEMENT_SECONDS + 5
+"""The client gives up after the server, so that the server's word is the one that is heard."""
+
+LOCK_SECONDS = 10
+"""How long a decider waits for a bulletin that a release or a sweep of thousands holds."""
+
+IDLE_SECONDS = 10
+"""How long a unit may do nothing; nobody thinks or calls a carrier inside one."""
+
+ACQUIRE_SECONDS = 10.0
+"""How long a unit waits for a connection before it is told that the database is busy."""
+
+CONNECT_SECONDS = 5.0
+"""How long to try to reach the server."""
+
+CLOSE_SECONDS = 10.0
+"""How long open units are waited for at the end."""
+
+
+def server_settings(role: str, **more: str) -> dict[str, str]:
+    """Return the session settings; `role` is what a database administrator sees us as."""
+    return {
+        "application_name": f"warnsvc {role}",
+        "timezone": "UTC",
+        "synchronous_commit": "on",
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "lock_timeout": f"{LOCK_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "8000",
+        # Compiling a plan costs more than our short statements take.
+        "jit": "off",
+        **more,
+    }
+
+
+async def connect(dsn: str, role: str, **more: str) -> Any:
+    """Open one connection outside the pool."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings=server_settings(role, **more),
+    )
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Turn what asyncpg raises into the store's faults."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise IntegrityFault(str(error), _constraint(error)) from error
+    except _BUSY as error:
+        raise StoreBusy(str(error) or "the database did not answer in time") from error
+    except _PASSING as error:
+        raise StoreFault(str(error)) from error
+    except asyncpg.InterfaceError as error:
+        if isinstance(error, asyncpg.DataError) or "closed" not in str(error):
+            raise
+        raise StoreFault(str(error)) from error
+
+
+def _constraint(error: Any) -> str:
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return FOREIGN_KEY
+    if isinstance(error, asyncpg.NotNullViolationError):
+        return NOT_NULL
+    return error.constraint_name or ""
+
+
+_BUSY = (
+    TimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionRollbackError,  # serialization failure, deadlock
+    asyncpg.TooManyConnectionsError,
+)
+
+_PASSING = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)

@@ -1,0 +1,114 @@
+"""The connection beside the pool: blocks of ids, NOTIFY and LISTEN.
+
+Its statements commit at once and are short. When the connection is lost it is opened again, and
+listeners are woken once, because a notice may have been missed meanwhile. It never takes part in a
+unit of work.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from secrets import token_hex
+from typing import Any
+
+import structlog
+
+from warnsvc.store.id_block import TAKE
+from warnsvc.store.port import StoreFault
+from warnsvc.store.postgresql_connection import connect, faults
+from warnsvc.store.wake import Hub
+
+CHANNEL = "warnsvc"
+"""The NOTIFY channel; the payload is `<process> <topic>`."""
+
+RECONNECT_SECONDS = 1.0
+"""Between two tries; the engine's own poll, also one second, carries on without us."""
+
+RECONNECTED = "reconnected"
+"""The topic that is woken when notices may have been missed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SideConnection:
+    """One connection for short statements of its own, kept open."""
+
+    def __init__(self, dsn: str, hub: Hub) -> None:
+        self._dsn = dsn
+        self._hub = hub
+        self._process = token_hex(8)
+        self._connection: Any = None
+        self._turn = asyncio.Lock()
+        self._unsent: dict[str, None] = {}
+        self._lost = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect, and stay connected until `close`."""
+        await self._connect()
+        self._keeper = asyncio.create_task(self._keep(), name="postgresql-side")
+
+    async def take_ids(self, table: str, count: int) -> int:
+        """Return the first of `count` new ids."""
+        async with self._turn:
+            return int(await self._usable().fetchval(TAKE, table, count))
+
+    async def notify(self, topics: Sequence[str]) -> None:
+        """Tell the other processes. A wake that is lost is logged: their poll finds the work."""
+        self._unsent.update(dict.fromkeys(topics))
+        async with self._turn:
+            # Whoever gets here first sends for all that wait, as one statement.
+            unsent, self._unsent = list(self._unsent), {}
+            if not unsent:
+                return
+            try:
+                with faults():
+                    await self._usable().execute(
+                        "SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic",
+                        CHANNEL,
+                        [f"{self._process} {topic}" for topic in unsent],
+                    )
+            except StoreFault as error:
+                _log.warning("wake not sent to other processes", topics=unsent, error=str(error))
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._connection is not None:
+            self._connection.remove_termination_listener(self._on_lost)
+            await self._connection.close()
+
+    async def _connect(self) -> None:
+        connection = await connect(self._dsn, "side")
+        await connection.add_listener(CHANNEL, self._on_notice)
+        self._lost.clear()
+        connection.add_termination_listener(self._on_lost)
+        self._connection = connection
+
+    async def _keep(self) -> None:
+        while True:
+            await self._lost.wait()
+            try:
+                with faults():
+                    await self._connect()
+            except StoreFault as error:
+                _log.warning("database connection lost", error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
+            else:
+                self._hub.wake(RECONNECTED)
+
+    def _usable(self) -> Any:
+        if self._lost.is_set():
+            raise StoreFault("the connection to the database is lost; trying again")
+        return self._connection
+
+    def _on_lost(self, _connection: Any) -> None:
+        self._lost.set()
+
+    def _on_notice(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+        process, _, topic = payload.partition(" ")
+        if process != self._process:  # Our own listeners were told directly.
+            self._hub.wake(topic)

@@ -1,0 +1,66 @@
+"""How SQLite connections are set up: the writer, the readers, and the engine of `read()`.
+
+Reliability comes from the pragmas here (reference/reliability.md, end of §6): WAL, FULL, one
+writer. Readers cannot write and never checkpoint, because two connections that checkpoint at once
+are what the WAL-reset fault of SQLite before 3.51.3 needs.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+BUSY_SECONDS = 5.0
+"""How long to wait for a lock that something outside holds, such as a backup tool."""
+
+STATEMENTS_CACHED = 512
+"""Compiled statements kept per connection; more than the statement modules hold."""
+
+_COMMON = ("foreign_keys=ON", "case_sensitive_like=ON", "temp_store=MEMORY", "mmap_size=0")
+"""LIKE compares as PostgreSQL's does; no memory map, so that an I/O error is an error."""
+
+_WRITER = ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", *_COMMON)
+_READER = ("query_only=ON", "wal_autocheckpoint=0", *_COMMON)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Return the one connection that writes. Creates the file, readable by its owner only."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    return _connect(path, _WRITER)
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that sees what is committed and cannot write."""
+    return _connect(path, _READER)
+
+
+def reader_engine(path: Path) -> AsyncEngine:
+    """Return the SQLAlchemy engine behind `read()`."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _set_up(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in _READER:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_CACHED,
+    )
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
