@@ -187,8 +187,7 @@ class Settings(BaseSettings):
     )
     demo: bool = Field(
         default=False,
-        description="This is a demonstration with invented people: says so on every page, and the"
-        " simulated carrier may be used for live bulletins.",
+        description="This is a demonstration with invented people, and every page says so.",
     )
 
     @classmethod
