@@ -104,6 +104,8 @@ class SendOutcome:
     reason: str = ""
     retry_after: float = 0.0
     parts: int = 1
+    answer: str = ""
+    """What the callee answered in the same breath; only webhooks can."""
 
 
 class ReceiptWord(StrEnum):
@@ -197,7 +199,7 @@ class Channel(Protocol):
         ...
 
     async def lookup(self, token: str) -> list[ReceiptEvent] | None:
-        """Ask what became of a try. An empty list: the carrier has never seen it; None: no answer."""
+        """Ask what became of a try. Empty: the carrier has never seen it; None: no answer."""
         ...
 
     async def poll_inbound(self, since: datetime) -> list[InboundEvent]:

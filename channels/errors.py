@@ -57,7 +57,9 @@ class ChannelError(Exception):
 
     error_class = ErrorClass.OTHER
 
-    def __init__(self, reason: str, *, code: str = "", error_class: ErrorClass | None = None) -> None:
+    def __init__(
+        self, reason: str, *, code: str = "", error_class: ErrorClass | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code

@@ -1,0 +1,170 @@
+"""Who sent this: signatures over callbacks and webhooks, made and checked.
+
+    carrier forms   X-Carrier-Timestamp, X-Carrier-Signature: v1=hex HMAC-SHA256 over the
+                    timestamp, the public URL and the sorted parameters
+    webhooks        Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature: v1,base64
+
+Checks take several secrets, because a rotation needs two for a while. They compare in constant
+time and refuse what is older or newer than five minutes, so that a callback that was overheard is
+of no use later. A missing header is a refusal, never an error of ours. It never logs a secret.
+Source: reliability.md §1 (Standard Webhooks 1.0.0), carriers.md §1.2.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from channels.base import SignatureInvalid
+
+TOLERANCE_SECONDS = 300
+"""Clocks differ and callbacks are retried; five minutes is what Stripe and Svix allow."""
+
+CALLBACK_BYTES_MAX = 64 * 1024
+"""A receipt is well under one kilobyte; a batch of them fits in this."""
+
+FIELDS_MAX = 100
+"""A form with more fields than this is not from our carrier."""
+
+SIGNATURES_MAX = 5
+"""A header lists one signature per active secret of the sender."""
+
+SECRET_BYTES_MIN = 24
+SECRET_BYTES_MAX = 64
+"""Standard Webhooks: a secret has 24 to 64 bytes."""
+
+CARRIER_TIMESTAMP = "X-Carrier-Timestamp"
+CARRIER_SIGNATURE = "X-Carrier-Signature"
+WEBHOOK_ID = "webhook-id"
+WEBHOOK_TIMESTAMP = "webhook-timestamp"
+WEBHOOK_SIGNATURE = "webhook-signature"
+
+Pairs = Sequence[tuple[str, str]]
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """Return a header whatever its case, or "" when it is missing."""
+    found = headers.get(name)
+    if found is not None:
+        return found
+    wanted = name.lower()
+    return next((value for key, value in headers.items() if key.lower() == wanted), "")
+
+
+# --- forms of the simulated carrier ---------------------------------------------------------------
+
+
+def form_headers(secret: str, url: str, pairs: Pairs, now: datetime) -> dict[str, str]:
+    """Return the headers that sign a form posted to `url`."""
+    stamp = str(int(now.timestamp()))
+    return {
+        CARRIER_TIMESTAMP: stamp,
+        CARRIER_SIGNATURE: f"v1={_form_signature(secret, url, pairs, stamp)}",
+    }
+
+
+def read_signed_form(
+    *, secrets: Sequence[str], url: str, headers: Mapping[str, str], body: bytes, now: datetime
+) -> dict[str, str]:
+    """Return the parameters of a form that is really from the carrier. Raises SignatureInvalid."""
+    stamp = header(headers, CARRIER_TIMESTAMP)
+    given = header(headers, CARRIER_SIGNATURE)
+    _check_age(stamp, now)
+    pairs = _form_pairs(body)
+    wanted = (f"v1={_form_signature(secret, url, pairs, stamp)}" for secret in secrets)
+    if not _any_equal([given], wanted):
+        raise SignatureInvalid("the carrier's signature is missing or wrong")
+    return dict(pairs)
+
+
+def _form_pairs(body: bytes) -> list[tuple[str, str]]:
+    if len(body) > CALLBACK_BYTES_MAX:
+        raise SignatureInvalid("the callback is too long to be the carrier's")
+    try:
+        return parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=FIELDS_MAX,
+        )
+    except ValueError as error:
+        raise SignatureInvalid("the callback is not a form") from error
+
+
+def _form_signature(secret: str, url: str, pairs: Pairs, stamp: str) -> str:
+    """Lengths stand before keys and values, so that no two forms have the same canonical text."""
+    fields = "".join(
+        f"{len(key)}:{key}{len(value)}:{value}" for key, value in sorted(pairs)
+    )
+    return hmac.digest(secret.encode(), f"{stamp}\n{url}\n{fields}".encode(), "sha256").hex()
+
+
+# --- Standard Webhooks ----------------------------------------------------------------------------
+
+
+def webhook_headers(key: bytes, message_id: str, body: bytes, now: datetime) -> dict[str, str]:
+    """Return the headers that sign a webhook."""
+    stamp = str(int(now.timestamp()))
+    return {
+        WEBHOOK_ID: message_id,
+        WEBHOOK_TIMESTAMP: stamp,
+        WEBHOOK_SIGNATURE: _webhook_signature(key, message_id, stamp, body),
+    }
+
+
+def check_webhook(
+    *, keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: datetime
+) -> str:
+    """Return the id of a webhook that is really from its sender. Raises SignatureInvalid."""
+    message_id = header(headers, WEBHOOK_ID)
+    stamp = header(headers, WEBHOOK_TIMESTAMP)
+    given = header(headers, WEBHOOK_SIGNATURE).split(" ")[:SIGNATURES_MAX]
+    _check_age(stamp, now)
+    if len(body) > CALLBACK_BYTES_MAX:
+        raise SignatureInvalid("the webhook is too long")
+    wanted = (_webhook_signature(key, message_id, stamp, body) for key in keys)
+    if not message_id or not _any_equal(given, wanted):
+        raise SignatureInvalid("the webhook's signature is missing or wrong")
+    return message_id
+
+
+def webhook_key(secret: str) -> bytes:
+    """Return the bytes of a secret: `whsec_` + base64, or plain text. Raises ValueError."""
+    try:
+        key = (
+            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+            if secret.startswith("whsec_")
+            else secret.encode()
+        )
+    except binascii.Error:
+        raise ValueError("a webhook secret after whsec_ must be base64") from None
+    if not SECRET_BYTES_MIN <= len(key) <= SECRET_BYTES_MAX:
+        raise ValueError("a webhook secret has 24 to 64 bytes")
+    return key
+
+
+def _webhook_signature(key: bytes, message_id: str, stamp: str, body: bytes) -> str:
+    signed = f"{message_id}.{stamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode("ascii")
+
+
+# --- both -----------------------------------------------------------------------------------------
+
+
+def _check_age(stamp: str, now: datetime) -> None:
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        raise SignatureInvalid("the callback has no timestamp")
+    if abs(now.timestamp() - int(stamp)) > TOLERANCE_SECONDS:
+        raise SignatureInvalid("the callback is too old, or from the future")
+
+
+def _any_equal(given: Iterable[str], wanted: Iterable[str]) -> bool:
+    """Compare every pair, so that the time taken says nothing about where they differ."""
+    offered = [value.encode() for value in given]
+    equal = False
+    for value in wanted:
+        for offer in offered:
+            equal |= hmac.compare_digest(offer, value.encode())
+    return equal
