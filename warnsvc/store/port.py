@@ -17,7 +17,7 @@ end in `_from` or `_to` of the directory, bool for booleans, bytes for blobs, st
 It never calls a carrier and never keeps a unit open while somebody else does (law 6).
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ class Row(Protocol):
     """A fetched row: `row["name"]` and `row[0]` both work, as do unpacking and `len`."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
     def keys(self) -> Any: ...
 
 

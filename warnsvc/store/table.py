@@ -73,12 +73,29 @@ class BulletinRow(SQLModel, table=True):
         _words("type", "alert", "update", "cancel", name="ck_bulletin_type"),
         _words("colour", "blue", "yellow", "orange", "red", name="ck_bulletin_colour"),
         _words(
-            "state", "draft", "submitted", "signed", "released", "lifted", "superseded",
-            "expired", "closed", "discarded", name="ck_bulletin_state",
+            "state",
+            "draft",
+            "submitted",
+            "signed",
+            "released",
+            "lifted",
+            "superseded",
+            "expired",
+            "closed",
+            "discarded",
+            name="ck_bulletin_state",
         ),
-        CheckConstraint("state <> 'submitted' OR submitted_at IS NOT NULL", name="ck_bulletin_submitted"),
-        CheckConstraint("state <> 'signed' OR (signed_at IS NOT NULL AND signed_by IS NOT NULL AND signed_digest IS NOT NULL)", name="ck_bulletin_signed"),
-        CheckConstraint("state NOT IN ('released','lifted','superseded','expired','closed') OR (released_at IS NOT NULL AND released_by IS NOT NULL AND rule_json IS NOT NULL)", name="ck_bulletin_released"),
+        CheckConstraint(
+            "state <> 'submitted' OR submitted_at IS NOT NULL", name="ck_bulletin_submitted"
+        ),
+        CheckConstraint(
+            "state <> 'signed' OR (signed_at IS NOT NULL AND signed_by IS NOT NULL AND signed_digest IS NOT NULL)",
+            name="ck_bulletin_signed",
+        ),
+        CheckConstraint(
+            "state NOT IN ('released','lifted','superseded','expired','closed') OR (released_at IS NOT NULL AND released_by IS NOT NULL AND rule_json IS NOT NULL)",
+            name="ck_bulletin_released",
+        ),
         CheckConstraint("state <> 'lifted' OR lifted_at IS NOT NULL", name="ck_bulletin_lifted"),
         Index("ix_bulletin_state", "state", "expires_at"),
     )
@@ -122,9 +139,7 @@ class MessageRow(SQLModel, table=True):
     """One rendered text, frozen: what the phone shows. Attempts point here."""
 
     __tablename__ = "message"
-    __table_args__ = (
-        UniqueConstraint("bulletin_id", "digest", name="uq_message_digest"),
-    )
+    __table_args__ = (UniqueConstraint("bulletin_id", "digest", name="uq_message_digest"),)
 
     id: int = Field(primary_key=True)
     bulletin_id: int = Field(foreign_key="bulletin.id")
@@ -143,9 +158,22 @@ class EscalationRow(SQLModel, table=True):
     __tablename__ = "escalation"
     __table_args__ = (
         UniqueConstraint("bulletin_id", "region_code", name="uq_escalation"),
-        _words("state", "pending", "calling", "answered", "exhausted", "lifted", "expired", name="ck_escalation_state"),
-        CheckConstraint("(state = 'calling') = (deadline_at IS NOT NULL)", name="ck_escalation_deadline"),
-        CheckConstraint("(state IN ('pending','calling')) = (closed_at IS NULL)", name="ck_escalation_closed"),
+        _words(
+            "state",
+            "pending",
+            "calling",
+            "answered",
+            "exhausted",
+            "lifted",
+            "expired",
+            name="ck_escalation_state",
+        ),
+        CheckConstraint(
+            "(state = 'calling') = (deadline_at IS NOT NULL)", name="ck_escalation_deadline"
+        ),
+        CheckConstraint(
+            "(state IN ('pending','calling')) = (closed_at IS NULL)", name="ck_escalation_closed"
+        ),
         CheckConstraint("state <> 'calling' OR tier >= 1", name="ck_escalation_tier"),
         _partial("ix_escalation_due", "deadline_at", where="state = 'calling'"),
         Index("ix_escalation_changed", "bulletin_id", "changed_at"),
@@ -183,6 +211,8 @@ class MemberRow(SQLModel, table=True):
     tier: int
     rank: int = 0
     role: str = ""
+    own: bool = True
+    """Whether the tier belongs to the region itself, not to a superior."""
 
 
 class CalloutRow(SQLModel, table=True):
@@ -191,10 +221,24 @@ class CalloutRow(SQLModel, table=True):
     __tablename__ = "callout"
     __table_args__ = (
         UniqueConstraint("bulletin_id", "contact_id", name="uq_callout"),
-        _words("state", "waiting", "calling", "answered", "refused", "unreachable", "silent", "stopped", name="ck_callout_state"),
+        _words(
+            "state",
+            "waiting",
+            "calling",
+            "answered",
+            "refused",
+            "unreachable",
+            "silent",
+            "stopped",
+            name="ck_callout_state",
+        ),
         CheckConstraint("rung BETWEEN 0 AND 9", name="ck_callout_rung"),
-        CheckConstraint("state = 'calling' OR due_at IS NULL", name="ck_callout_due"),
-        CheckConstraint("state <> 'answered' OR answered_at IS NOT NULL", name="ck_callout_answered"),
+        CheckConstraint(
+            "state IN ('calling','unreachable') OR due_at IS NULL", name="ck_callout_due"
+        ),
+        CheckConstraint(
+            "state <> 'answered' OR answered_at IS NOT NULL", name="ck_callout_answered"
+        ),
         _partial("ix_callout_due", "due_at", where="due_at IS NOT NULL"),
         Index("ix_callout_contact", "contact_id"),
     )
@@ -226,12 +270,28 @@ class AttemptRow(SQLModel, table=True):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        UniqueConstraint("bulletin_id", "contact_id", "tier", "channel", "number", "purpose", name="uq_attempt"),
-        _words("state", "planned", "sending", "unknown", "accepted", "delivered", "undelivered", "failed", "expired", "cancelled", name="ck_attempt_state"),
+        UniqueConstraint(
+            "bulletin_id", "contact_id", "tier", "channel", "number", "purpose", name="uq_attempt"
+        ),
+        _words(
+            "state",
+            "planned",
+            "sending",
+            "unknown",
+            "accepted",
+            "delivered",
+            "undelivered",
+            "failed",
+            "expired",
+            "cancelled",
+            name="ck_attempt_state",
+        ),
         _words("channel", "sms", "voice", "webhook", name="ck_attempt_channel"),
         _words("purpose", "call", "inform", "stand_down", "lift", name="ck_attempt_purpose"),
         CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="ck_attempt_lease"),
-        CheckConstraint("state NOT IN ('accepted','delivered') OR sent_at IS NOT NULL", name="ck_attempt_sent"),
+        CheckConstraint(
+            "state NOT IN ('accepted','delivered') OR sent_at IS NOT NULL", name="ck_attempt_sent"
+        ),
         _partial("ix_attempt_planned", "priority", "due_at", "id", where="state = 'planned'"),
         _partial("ix_attempt_lease", "lease_until", where="state = 'sending'"),
         _partial("ix_attempt_unknown", "due_at", where="state = 'unknown'"),
@@ -276,7 +336,9 @@ class InboundRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("dedupe_key", name="uq_inbound_dedupe"),
         _words("kind", "receipt", "answer", name="ck_inbound_kind"),
-        _words("state", "new", "applied", "unmatched", "poison", "settled", name="ck_inbound_state"),
+        _words(
+            "state", "new", "applied", "unmatched", "poison", "settled", name="ck_inbound_state"
+        ),
         _partial("ix_inbound_new", "id", where="state = 'new'"),
         Index("ix_inbound_state", "state", "received_at"),
     )
@@ -305,7 +367,16 @@ class AnswerRow(SQLModel, table=True):
 
     __tablename__ = "answer"
     __table_args__ = (
-        _words("kind", "received", "on_post", "heard", "refused", "help", "unclear", name="ck_answer_kind"),
+        _words(
+            "kind",
+            "received",
+            "on_post",
+            "heard",
+            "refused",
+            "help",
+            "unclear",
+            name="ck_answer_kind",
+        ),
         UniqueConstraint("inbound_id", "callout_id", name="uq_answer_inbound"),
         Index("ix_answer_callout", "callout_id"),
     )
@@ -361,7 +432,18 @@ class AlarmRow(SQLModel, table=True):
 
     __tablename__ = "alarm"
     __table_args__ = (
-        _words("kind", "exhausted", "no_contact", "unmatched", "poison", "expired", "refused", "help", "channel", name="ck_alarm_kind"),
+        _words(
+            "kind",
+            "exhausted",
+            "no_contact",
+            "unmatched",
+            "poison",
+            "expired",
+            "refused",
+            "help",
+            "channel",
+            name="ck_alarm_kind",
+        ),
         Index("ix_alarm_open", "acknowledged_at", "id"),
     )
 

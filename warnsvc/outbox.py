@@ -1,0 +1,290 @@
+"""The outbox: row first, then act, then record (law 3).
+
+    claim (commit) ──► channel.send, many at once ──► outcomes, in batches (commit)
+
+No transaction is open while a carrier is being called (law 6). The local queue is bounded, because
+what is claimed and unsent when this process dies has to be looked up by another. A crash between
+claim and record leaves a lease that ends, and then an `unknown` that is looked up: never a blind
+second send, never a lost one.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.base import Channel, OutcomeKind, SendOutcome, SendRequest
+from channels.errors import ErrorClass
+from warnsvc.core.ledger import Line
+from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.service.step import save_case
+from warnsvc.service.sweep import resolve_unknown
+from warnsvc.store.attempt import Claimed, Outcome, claim, due_unknowns, record_outcomes
+from warnsvc.store.bulletin import load_bulletins
+from warnsvc.store.case import load_case_for_callouts
+from warnsvc.store.inbound import Inbound, insert_inbound
+from warnsvc.store.ledger import append_lines
+from warnsvc.store.port import StoreFault
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 1.0
+"""The poll behind the wake-ups."""
+UNKNOWN_WAIT_SECONDS = 10.0
+"""A callback often answers an unknown by itself; look up after that."""
+RECORD_EVERY_SECONDS = 0.02
+"""How long outcomes gather before they are written together."""
+MESSAGES_KEPT = 4_096
+"""Texts kept in memory: a bulletin has a handful, superiors' listings a few hundred."""
+RESOLVE_BATCH = 100
+
+
+class Outbox:
+    """Sends what is due through the channels of this process."""
+
+    def __init__(self, ctx: Context, channels: Mapping[str, Channel], *, owner: str) -> None:
+        self._ctx = ctx
+        self._channels = dict(channels)
+        self._owner = owner
+        self._queue: asyncio.Queue[tuple[Claimed, str, str, str]] = asyncio.Queue()
+        self._outcomes: list[tuple[Claimed, Outcome, str]] = []
+        self._wake = asyncio.Event()
+        self._record = asyncio.Event()
+        self._texts: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._in_flight = 0
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Claimed and not yet recorded."""
+        return self._in_flight
+
+    async def run(self) -> None:
+        """Claim, send and record until cancelled."""
+        settings = self._ctx.settings
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._claim_forever(), name="outbox-claim")
+            group.create_task(self._record_forever(), name="outbox-record")
+            group.create_task(self._resolve_forever(), name="outbox-resolve")
+            for n in range(settings.dispatch_concurrency):
+                group.create_task(self._send_forever(), name=f"outbox-send-{n}")
+
+    # Claim -----------------------------------------------------------------------------------
+
+    async def _claim_forever(self) -> None:
+        while True:
+            try:
+                taken = await self._claim()
+            except StoreFault as fault:
+                log.error("outbox.claim_failed", error=str(fault))
+                taken = 0
+            if taken:
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+            self._wake.clear()
+
+    async def _claim(self) -> int:
+        """Fill the local queue up to one batch; returns how many were claimed."""
+        settings = self._ctx.settings
+        room = settings.claim_batch - self._queue.qsize()
+        if room < settings.claim_batch // 2:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RECORD_EVERY_SECONDS)
+            return -1
+        now = self._ctx.clock.now()
+        async with self._ctx.store.unit() as unit:
+            claimed = await claim(
+                unit,
+                owner=self._owner,
+                now=now,
+                limit=room,
+                channels=list(self._channels),
+                lease_until=now + timedelta(seconds=settings.lease_seconds),
+            )
+            missing = {a.message_id for a in claimed} - self._texts.keys()
+            if missing:
+                rows = await unit.fetch(
+                    "SELECT id, text, language FROM message WHERE id = ANY($1)", list(missing)
+                )
+                self._texts.update((row["id"], (row["text"], row["language"])) for row in rows)
+        self._in_flight += len(claimed)
+        for attempt in claimed:
+            text, language = self._texts[attempt.message_id]
+            self._queue.put_nowait(
+                (attempt, text, language, self._ctx.token("attempt", attempt.id))
+            )
+        while len(self._texts) > MESSAGES_KEPT:
+            self._texts.popitem(last=False)
+        return len(claimed)
+
+    # Send ------------------------------------------------------------------------------------
+
+    async def _send_forever(self) -> None:
+        base = self._ctx.settings.public_url
+        while True:
+            attempt, text, language, token = await self._queue.get()
+            channel = self._channels[attempt.channel]
+            if attempt.valid_until <= self._ctx.clock.now():
+                outcome = Outcome(
+                    attempt.id, "expired", self._ctx.clock.now(), error_class="expired"
+                )
+                self._done(attempt, outcome, "")
+                continue
+            request = SendRequest(
+                token=token,
+                to=attempt.address,
+                text=text,
+                language=language,
+                valid_until=attempt.valid_until,
+                callback_url=f"{base}/callbacks/{channel.name}/{token}",
+                answer_url=self._answer_url(attempt, base),
+            )
+            try:
+                sent = await channel.send(request)
+            except Exception as fault:  # a mistake in an adapter must not stop the others
+                log.exception("outbox.send_raised", attempt=attempt.id, channel=channel.name)
+                sent = SendOutcome(
+                    kind=OutcomeKind.UNKNOWN,
+                    error_class=ErrorClass.AMBIGUOUS,
+                    reason=type(fault).__name__,
+                )
+            self._done(attempt, self._outcome(attempt, channel.name, sent), sent.answer)
+
+    def _answer_url(self, attempt: Claimed, base: str) -> str:
+        if attempt.channel != "webhook":
+            return ""
+        return f"{base}/a/{self._ctx.token('callout', attempt.callout_id)}"
+
+    def _done(self, attempt: Claimed, outcome: Outcome, answer: str) -> None:
+        self._outcomes.append((attempt, outcome, answer))
+        self._record.set()
+
+    def _outcome(self, attempt: Claimed, carrier: str, sent: SendOutcome) -> Outcome:
+        now = self._ctx.clock.now()
+        state, due_at = {
+            OutcomeKind.ACCEPTED: ("accepted", None),
+            OutcomeKind.REJECTED: ("failed", None),
+            OutcomeKind.THROTTLED: ("planned", now + timedelta(seconds=sent.retry_after or 1.0)),
+            OutcomeKind.UNKNOWN: ("unknown", now + timedelta(seconds=UNKNOWN_WAIT_SECONDS)),
+        }[sent.kind]
+        return Outcome(
+            attempt.id,
+            state,
+            now,
+            carrier=carrier,
+            reference=sent.reference or None,
+            error_class=sent.error_class.value if sent.error_class else None,
+            error_text=(f"{sent.code} {sent.reason}".strip() or None),
+            due_at=due_at,
+        )
+
+    # Record ----------------------------------------------------------------------------------
+
+    async def _record_forever(self) -> None:
+        while True:
+            await self._record.wait()
+            await asyncio.sleep(RECORD_EVERY_SECONDS)
+            self._record.clear()
+            batch, self._outcomes = self._outcomes, []
+            if not batch:
+                continue
+            try:
+                await self._write(batch)
+            except StoreFault as fault:
+                # Kept and tried again; should we die first, the leases end and are looked up.
+                log.error("outbox.record_failed", error=str(fault), count=len(batch))
+                self._outcomes = batch + self._outcomes
+                self._record.set()
+                await asyncio.sleep(IDLE_SECONDS)
+                continue
+            self._in_flight -= len(batch)
+            self._wake.set()
+
+    async def _write(self, batch: list[tuple[Claimed, Outcome, str]]) -> None:
+        now = self._ctx.clock.now()
+        failed: dict[int, list[int]] = {}
+        told: dict[int, list[list[object]]] = {}
+        for attempt, outcome, _ in batch:
+            told.setdefault(attempt.bulletin_id, []).append(
+                [attempt.id, attempt.callout_id, outcome.state, outcome.error_class or ""]
+            )
+            if outcome.state == "failed" and attempt.purpose == "call":
+                failed.setdefault(attempt.bulletin_id, []).append(attempt.callout_id)
+        async with self._ctx.store.unit() as unit:
+            await unit.lock_bulletins(sorted(failed))
+            await record_outcomes(unit, [o for _, o, _ in batch], owner=self._owner)
+            await append_lines(
+                unit,
+                [
+                    Line(
+                        act="attempt.outcomes",
+                        actor=self._owner,
+                        bulletin_id=b,
+                        data={"attempts": rows},
+                    )
+                    for b, rows in sorted(told.items())
+                ],
+                now=now,
+            )
+            answers = [_answer_fact(a, o, text, now) for a, o, text in batch if text]
+            if answers:
+                await insert_inbound(unit, answers)
+            for bulletin_id, callout_ids in sorted(failed.items()):
+                bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+                case = await load_case_for_callouts(
+                    unit, callout_ids, bulletin_id=bulletin_id, rule=rule, now=now
+                )
+                case.attempts_failed(callout_ids)
+                await save_case(self._ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+        if failed or answers:
+            await self._ctx.store.wake(WAKE_WORK, WAKE_BOARD)
+
+    # Unknown ---------------------------------------------------------------------------------
+
+    async def _resolve_forever(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_SECONDS)
+            try:
+                await self.resolve()
+            except StoreFault as fault:
+                log.error("outbox.resolve_failed", error=str(fault))
+
+    async def resolve(self) -> int:
+        """Look up the unknowns that are due; returns how many."""
+        async with self._ctx.store.view() as unit:
+            rows = await due_unknowns(unit, now=self._ctx.clock.now(), limit=RESOLVE_BATCH)
+        for row in rows:
+            channel = self._channels.get(row["channel"])
+            seen = None
+            if channel is not None and channel.capabilities.can_lookup:
+                seen = await channel.lookup(self._ctx.token("attempt", row["id"]))
+            await resolve_unknown(
+                self._ctx,
+                attempt_id=row["id"],
+                bulletin_id=row["bulletin_id"],
+                send_count=row["send_count"],
+                valid_until=row["valid_until"],
+                seen=seen,
+            )
+        return len(rows)
+
+
+def _answer_fact(attempt: Claimed, outcome: Outcome, text: str, now: datetime) -> Inbound:
+    """An endpoint that answered in the same breath: a fact like any other answer."""
+    return Inbound(
+        kind="answer",
+        carrier=outcome.carrier,
+        channel=attempt.channel,
+        text=text,
+        dedupe_key=f"response:{attempt.id}:{attempt.send_count}",
+        attempt_id=attempt.id,
+        received_at=now,
+    )

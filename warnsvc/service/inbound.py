@@ -1,0 +1,397 @@
+"""Applying inbound facts: receipts raise attempts, answers move callouts, in order, exactly once.
+
+    new facts ──► attempts and callouts they are about ──► one case per bulletin ──► rows and lines
+
+Facts are taken in batches; should a batch fail, its facts are applied one by one, and one that keeps
+failing is set aside with an alarm so that the others go on. A reply by SMS names no call: it counts
+for whoever is called at that number in the newest bulletin that still waits for him.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from channels.base import ReceiptWord
+from channels.errors import ADDRESS_IS_DEAD, ErrorClass
+from warnsvc.core.answer import (
+    RUNG_CUT_SHORT,
+    RUNG_DELIVERED,
+    RUNG_HEARD,
+    RUNG_RINGING,
+    RUNG_SUBMITTED,
+    AnswerKind,
+    answer,
+    parse,
+)
+from warnsvc.core.bulletin import Bulletin
+from warnsvc.core.callout import Failure
+from warnsvc.core.ledger import Line
+from warnsvc.core.pack import Rule
+from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.service.step import save_case
+from warnsvc.store.attempt import (
+    Receipt,
+    callouts_of_addresses,
+    load_attempts,
+    raise_rungs,
+    record_receipts,
+)
+from warnsvc.store.bulletin import load_bulletins
+from warnsvc.store.case import failure_of, load_case_for_callouts
+from warnsvc.store.inbound import count_try, mark, take_new
+from warnsvc.store.ledger import append_lines
+from warnsvc.store.port import Row, Unit
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1_000
+"""Facts in one unit: about 0.2 s of work, so that a deadline never waits longer behind it."""
+
+_STATE_OF = {
+    ReceiptWord.ACCEPTED: "accepted",
+    ReceiptWord.SENT: "accepted",
+    ReceiptWord.RINGING: "accepted",
+    ReceiptWord.PICKED_UP: "accepted",
+    ReceiptWord.CUT_SHORT: "undelivered",
+    ReceiptWord.HEARD: "delivered",
+    ReceiptWord.DELIVERED: "delivered",
+    ReceiptWord.UNDELIVERED: "undelivered",
+}
+_RANK = {
+    "planned": 0,
+    "sending": 0,
+    "unknown": 0,
+    "accepted": 1,
+    "expired": 2,
+    "failed": 2,
+    "cancelled": 2,
+    "undelivered": 3,
+    "delivered": 4,
+}
+"""A receipt raises an attempt's state and never lowers it (carriers.md §5.5)."""
+_RUNG_OF = {
+    ReceiptWord.ACCEPTED: RUNG_SUBMITTED,
+    ReceiptWord.SENT: RUNG_SUBMITTED,
+    ReceiptWord.RINGING: RUNG_RINGING,
+    ReceiptWord.PICKED_UP: RUNG_RINGING,
+    ReceiptWord.CUT_SHORT: RUNG_CUT_SHORT,
+    ReceiptWord.HEARD: RUNG_HEARD,
+    ReceiptWord.DELIVERED: RUNG_DELIVERED,
+}
+_ANSWER_COLUMNS = (
+    "id",
+    "bulletin_id",
+    "callout_id",
+    "inbound_id",
+    "kind",
+    "rung",
+    "channel",
+    "text",
+    "late",
+    "happened_at",
+    "entered_at",
+)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one batch means for one bulletin."""
+
+    answers: list[tuple[Row, int]] = field(default_factory=list)
+    """(fact, callout)"""
+    heard: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+
+
+async def apply_inbound(ctx: Context) -> int:
+    """Apply the next batch; returns how many facts were taken. Call again while it is full."""
+    try:
+        return await _apply_batch(ctx, BATCH, after=0)
+    except Exception:
+        log.exception("inbound.batch_failed")
+        return await _apply_singly(ctx)
+
+
+async def _apply_singly(ctx: Context) -> int:
+    """Find the fact that spoils the batch; every other one is applied."""
+    async with ctx.store.view() as unit:
+        rows = await unit.fetch(
+            "SELECT id FROM inbound WHERE state = 'new' ORDER BY id LIMIT $1", BATCH
+        )
+    for row in rows:
+        try:
+            await _apply_batch(ctx, 1, after=row["id"] - 1)
+        except Exception:
+            log.exception("inbound.fact_failed", inbound=row["id"])
+            await _count_try(ctx, row["id"])
+    return len(rows)
+
+
+async def _count_try(ctx: Context, inbound_id: int) -> None:
+    now = ctx.clock.now()
+    async with ctx.store.unit() as unit:
+        if await count_try(unit, inbound_id):
+            (alarm_id,) = await unit.new_ids("alarm", 1)
+            await unit.insert_rows(
+                "alarm",
+                ("id", "kind", "text", "raised_at"),
+                [(alarm_id, "poison", str(inbound_id), now)],
+            )
+            line = Line(act="inbound.poison", data={"inbound": inbound_id})
+            await append_lines(unit, [line], now=now)
+
+
+async def _apply_batch(ctx: Context, limit: int, *, after: int) -> int:
+    now = ctx.clock.now()
+    async with ctx.store.unit() as unit:
+        facts = await take_new(unit, limit, after=after)
+        if not facts:
+            return 0
+        states: list[tuple[int, str, str]] = []
+        work: dict[int, _Work] = {}
+        await _sort_receipts(unit, [f for f in facts if f["kind"] == "receipt"], work, states, now)
+        await _sort_answers(unit, [f for f in facts if f["kind"] == "answer"], work, states, now)
+        await unit.lock_bulletins(sorted(work))
+        bulletins = await load_bulletins(unit, sorted(work))
+        for bulletin_id, item in sorted(work.items()):
+            await _apply_to_bulletin(ctx, unit, *bulletins[bulletin_id], item, now)
+        await mark(unit, states)
+    await ctx.store.wake(WAKE_BOARD, WAKE_WORK)
+    return len(facts)
+
+
+# Receipts ------------------------------------------------------------------------------------
+
+
+async def _sort_receipts(
+    unit: Unit,
+    facts: Sequence[Row],
+    work: dict[int, _Work],
+    states: list[tuple[int, str, str]],
+    now: datetime,
+) -> None:
+    """Record what receipts say, and note whom a failure or a heard call is about."""
+    if not facts:
+        return
+    attempts = await load_attempts(
+        unit, sorted({f["attempt_id"] for f in facts if f["attempt_id"]})
+    )
+    state_now = {i: a["state"] for i, a in attempts.items()}
+    receipts: dict[int, Receipt] = {}
+    rungs: dict[int, int] = {}
+    told: dict[int, list[list[Any]]] = {}
+    for fact in facts:
+        attempt = attempts.get(fact["attempt_id"])
+        if attempt is None:
+            states.append((fact["id"], "unmatched", "no such attempt"))
+            continue
+        states.append((fact["id"], "applied", ""))
+        said = json.loads(fact["fact_json"])
+        word = ReceiptWord(said["word"])
+        call_id = attempt["callout_id"]
+        if attempt["purpose"] == "call" and word in _RUNG_OF:
+            rungs[call_id] = max(rungs.get(call_id, 0), _RUNG_OF[word])
+        state = _STATE_OF[word]
+        if _RANK[state] <= _RANK[state_now[attempt["id"]]]:
+            continue
+        state_now[attempt["id"]] = state
+        error_class = said.get("error_class") or (
+            "cut_short" if word is ReceiptWord.CUT_SHORT else None
+        )
+        receipts[attempt["id"]] = Receipt(
+            attempt["id"],
+            state,
+            now,
+            said.get("reference") or None,
+            error_class,
+            said.get("code") or None,
+        )
+        told.setdefault(attempt["bulletin_id"], []).append(
+            [attempt["id"], call_id, state, error_class or ""]
+        )
+        if attempt["purpose"] == "call":
+            _note(work, attempt, word, failure_of(state, error_class))
+        if error_class in ADDRESS_IS_DEAD:
+            await _flag_number(unit, attempt, now)
+    await record_receipts(unit, receipts.values())
+    await raise_rungs(unit, rungs, now=now)
+    await append_lines(
+        unit,
+        [
+            Line(act="attempt.receipts", actor="carrier", bulletin_id=b, data={"attempts": rows})
+            for b, rows in told.items()
+        ],
+        now=now,
+    )
+
+
+def _note(work: dict[int, _Work], attempt: Row, word: ReceiptWord, failure: Failure | None) -> None:
+    item = work.setdefault(attempt["bulletin_id"], _Work())
+    if word is ReceiptWord.HEARD:
+        item.heard.append(attempt["callout_id"])
+    elif failure in {Failure.DEAD, Failure.AWAY}:
+        item.failed.append(attempt["callout_id"])
+    elif not (item.answers or item.heard or item.failed):
+        del work[attempt["bulletin_id"]]
+
+
+async def _flag_number(unit: Unit, attempt: Row, now: datetime) -> None:
+    """Remember that a carrier called the number wrong, until somebody edits it."""
+    if attempt["error_class"] == ErrorClass.NOT_CAPABLE:
+        return
+    await unit.execute(
+        "UPDATE contact_number SET failed_at = $3 WHERE contact_id = $1 AND address = $2",
+        attempt["contact_id"],
+        attempt["address"],
+        now,
+    )
+
+
+# Answers -------------------------------------------------------------------------------------
+
+
+async def _sort_answers(
+    unit: Unit,
+    facts: Sequence[Row],
+    work: dict[int, _Work],
+    states: list[tuple[int, str, str]],
+    now: datetime,
+) -> None:
+    """Find whom each answer is from."""
+    if not facts:
+        return
+    attempts = await load_attempts(
+        unit, sorted({f["attempt_id"] for f in facts if f["attempt_id"]})
+    )
+    by_id = await _bulletin_of(unit, sorted({f["callout_id"] for f in facts if f["callout_id"]}))
+    bare = sorted({f["sender"] for f in facts if not f["attempt_id"] and not f["callout_id"]})
+    by_sender = _newest_waiting(await callouts_of_addresses(unit, bare)) if bare else {}
+    lost = 0
+    for fact in facts:
+        if fact["attempt_id"] in attempts:
+            attempt = attempts[fact["attempt_id"]]
+            found = [(attempt["callout_id"], attempt["bulletin_id"])]
+        elif fact["callout_id"] in by_id:
+            found = [(fact["callout_id"], by_id[fact["callout_id"]])]
+        else:
+            found = by_sender.get(fact["sender"], [])
+        for callout_id, bulletin_id in found:
+            work.setdefault(bulletin_id, _Work()).answers.append((fact, callout_id))
+        if not found:
+            lost += 1
+            states.append((fact["id"], "unmatched", "nobody was called at this number"))
+        elif parse(fact["text"]).kind is AnswerKind.UNCLEAR:
+            states.append((fact["id"], "unmatched", "not understood"))
+        else:
+            states.append((fact["id"], "applied", ""))
+    if lost:
+        await _alarm_unmatched(unit, lost, now)
+
+
+async def _bulletin_of(unit: Unit, callout_ids: Sequence[int]) -> dict[int, int]:
+    if not callout_ids:
+        return {}
+    rows = await unit.fetch(
+        "SELECT id, bulletin_id FROM callout WHERE id = ANY($1)", list(callout_ids)
+    )
+    return {row["id"]: row["bulletin_id"] for row in rows}
+
+
+_WAITING = frozenset({"waiting", "calling", "unreachable", "silent", "refused"})
+
+
+def _newest_waiting(rows: Iterable[Row]) -> dict[str, list[tuple[int, int]]]:
+    """Address → the callouts of the newest bulletin that waits for somebody there, else the newest.
+
+    Two people who share a phone are both credited: both were asked, and the phone has answered.
+    """
+    by_address: dict[str, dict[int, list[Row]]] = {}
+    for row in rows:  # newest first
+        by_address.setdefault(row["address"], {}).setdefault(row["bulletin_id"], []).append(row)
+    chosen: dict[str, list[tuple[int, int]]] = {}
+    for address, bulletins in by_address.items():
+        waiting = [
+            group
+            for group in bulletins.values()
+            if any(
+                r["bulletin_state"] == "released" and r["callout_state"] in _WAITING for r in group
+            )
+        ]
+        group = (waiting or list(bulletins.values()))[0]
+        chosen[address] = [(row["callout_id"], row["bulletin_id"]) for row in group]
+    return chosen
+
+
+async def _alarm_unmatched(unit: Unit, many: int, now: datetime) -> None:
+    """One alarm while an earlier one is open: a hundred wrong replies are one thing to look at."""
+    open_ = await unit.fetch_one(
+        "SELECT id FROM alarm WHERE kind = 'unmatched' AND bulletin_id IS NULL"
+        " AND acknowledged_at IS NULL"
+    )
+    if open_ is None:
+        (alarm_id,) = await unit.new_ids("alarm", 1)
+        await unit.insert_rows(
+            "alarm", ("id", "kind", "text", "raised_at"), [(alarm_id, "unmatched", str(many), now)]
+        )
+
+
+# One bulletin --------------------------------------------------------------------------------
+
+
+async def _apply_to_bulletin(
+    ctx: Context, unit: Unit, bulletin: Bulletin, rule: Rule, item: _Work, now: datetime
+) -> None:
+    callout_ids = list(dict.fromkeys([*(c for _, c in item.answers), *item.heard, *item.failed]))
+    case = await load_case_for_callouts(
+        unit, callout_ids, bulletin_id=bulletin.id, rule=rule, now=now
+    )
+    rows = []
+    for fact, callout_id in item.answers:
+        said = parse(fact["text"])
+        late = case.answered(
+            callout_id,
+            said.kind,
+            said.rung,
+            happened_at=fact["received_at"],
+            actor=f"callout:{callout_id}",
+            channel=fact["channel"],
+        )
+        rows.append((fact, callout_id, said, late))
+    for callout_id in item.heard:
+        if rule.closing_rung <= RUNG_HEARD:
+            heard = answer(AnswerKind.HEARD)
+            case.answered(
+                callout_id,
+                heard.kind,
+                heard.rung,
+                happened_at=now,
+                actor=f"callout:{callout_id}",
+                channel="voice",
+            )
+    case.attempts_failed(item.failed)
+    ids = await unit.new_ids("answer", len(rows)) if rows else []
+    await unit.insert_rows(
+        "answer",
+        _ANSWER_COLUMNS,
+        [
+            (
+                new_id,
+                bulletin.id,
+                callout_id,
+                fact["id"],
+                said.kind.value,
+                said.rung,
+                fact["channel"],
+                fact["text"],
+                late,
+                fact["received_at"],
+                now,
+            )
+            for new_id, (fact, callout_id, said, late) in zip(ids, rows, strict=True)
+        ],
+    )
+    await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)

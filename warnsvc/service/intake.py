@@ -1,0 +1,57 @@
+"""Intake: a verified callback becomes a row on disk before the carrier hears 2xx (law 4).
+
+Requests that arrive together share one commit: the first opens a unit, and whoever comes while it
+is being written goes into the next. It applies nothing; `warnsvc.service.inbound` does.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from warnsvc.service.context import WAKE_WORK, Context
+from warnsvc.store.inbound import Inbound, insert_inbound
+
+BATCH_MAX = 1_000
+"""Facts in one commit: what a writer takes in about 50 ms."""
+WAITING_MAX = 20_000
+"""Facts that may wait for the disk; beyond that the carrier is told to come again."""
+
+
+class IntakeFull(Exception):
+    """The disk does not keep up. Answer 503: the carrier repeats itself."""
+
+
+class Intake:
+    """Collects facts and commits them together."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._waiting: list[tuple[Sequence[Inbound], asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def accept(self, facts: Sequence[Inbound]) -> None:
+        """Return once the facts are durable. Raises IntakeFull, StoreFault: nothing was accepted."""
+        if not facts:
+            return
+        if len(self._waiting) >= WAITING_MAX:
+            raise IntakeFull
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((facts, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(), name="intake")
+        await done
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+            try:
+                async with self._ctx.store.unit() as unit:
+                    await insert_inbound(unit, [fact for facts, _ in batch for fact in facts])
+            except Exception as fault:  # every request that waits must hear of it
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(fault)
+                continue
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+            await self._ctx.store.wake(WAKE_WORK)

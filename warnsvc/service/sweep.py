@@ -1,0 +1,257 @@
+"""What is due: windows that have closed, rounds to call again, bulletins that have run out.
+
+Deadlines are stored instants (law 5). A sweep takes what is due now, in sets, one unit per
+bulletin; running it twice, or in two processes, changes nothing the second time.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.base import ReceiptEvent, ReceiptWord
+from warnsvc.core import bulletin as rules
+from warnsvc.core.bulletin import BulletinState
+from warnsvc.core.ledger import Line
+from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.service.step import save_case
+from warnsvc.store.attempt import expire_planned, next_due, reap_leases, settle_unknown
+from warnsvc.store.bulletin import load_bulletins, save_bulletin
+from warnsvc.store.case import load_case_for_callouts, load_case_for_escalations
+from warnsvc.store.ledger import append_lines, sequence
+from warnsvc.store.port import Unit
+
+log = structlog.get_logger(__name__)
+
+SWEEP_BATCH = 5_000
+"""Escalations or callouts in one unit: under a second of work, so that answers are not kept waiting."""
+RESEND_MAX = 2
+"""Without any word of it, a red one is sent once more and no oftener (DESIGN law 3)."""
+LOOK_AGAIN_SECONDS = 5.0
+"""After a look-up that got no answer."""
+
+
+async def sweep(ctx: Context) -> int:
+    """Do everything that is due now; returns how many things were."""
+    done = await _expire_bulletins(ctx)
+    done += await _steps(ctx)
+    done += await _deadlines(ctx)
+    if done:
+        await ctx.store.wake(WAKE_WORK, WAKE_BOARD)
+    return done
+
+
+async def when_due(ctx: Context) -> datetime | None:
+    """Return when something is due next."""
+    async with ctx.store.view() as unit:
+        return await next_due(unit)
+
+
+async def _deadlines(ctx: Context) -> int:
+    now = ctx.clock.now()
+    async with ctx.store.view() as unit:
+        rows = await unit.fetch(
+            "SELECT id, bulletin_id FROM escalation WHERE state = 'calling' AND deadline_at <= $1"
+            f" ORDER BY deadline_at, id LIMIT {SWEEP_BATCH}",
+            now,
+        )
+    by_bulletin: dict[int, list[int]] = {}
+    for row in rows:
+        by_bulletin.setdefault(row["bulletin_id"], []).append(row["id"])
+    for bulletin_id, ids in sorted(by_bulletin.items()):
+        await look(ctx, bulletin_id, ids)
+    return len(rows)
+
+
+async def look(ctx: Context, bulletin_id: int, escalation_ids: list[int]) -> None:
+    """Let these escalations decide what their state calls for now."""
+    async with ctx.store.unit() as unit:
+        now = ctx.clock.now()
+        await unit.lock_bulletins([bulletin_id])
+        bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+        case = await load_case_for_escalations(
+            unit, escalation_ids, bulletin_id=bulletin_id, rule=rule, now=now
+        )
+        case.look(escalation_ids)
+        await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+
+
+async def _steps(ctx: Context) -> int:
+    now = ctx.clock.now()
+    async with ctx.store.view() as unit:
+        rows = await unit.fetch(
+            "SELECT id, bulletin_id FROM callout WHERE due_at <= $1"
+            f" ORDER BY due_at, id LIMIT {SWEEP_BATCH}",
+            now,
+        )
+    by_bulletin: dict[int, list[int]] = {}
+    for row in rows:
+        by_bulletin.setdefault(row["bulletin_id"], []).append(row["id"])
+    for bulletin_id, ids in sorted(by_bulletin.items()):
+        async with ctx.store.unit() as unit:
+            await unit.lock_bulletins([bulletin_id])
+            bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+            case = await load_case_for_callouts(
+                unit, ids, bulletin_id=bulletin_id, rule=rule, now=now
+            )
+            case.steps_due(ids)
+            await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+    return len(rows)
+
+
+async def _expire_bulletins(ctx: Context) -> int:
+    now = ctx.clock.now()
+    async with ctx.store.view() as unit:
+        rows = await unit.fetch(
+            "SELECT id FROM bulletin WHERE state = 'released' AND expires_at <= $1 ORDER BY id", now
+        )
+    for row in rows:
+        await _expire(ctx, row["id"])
+    return len(rows)
+
+
+async def _expire(ctx: Context, bulletin_id: int) -> None:
+    async with ctx.store.unit() as unit:
+        now = ctx.clock.now()
+        await unit.lock_bulletins([bulletin_id])
+        before, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+        if before.state is not BulletinState.RELEASED:
+            return
+        after = rules.expire(before, now=now)
+        await end_escalations(ctx, unit, bulletin_id, expired=True, now=now)
+        await save_bulletin(unit, after, now=now)
+        await append_lines(
+            unit,
+            [
+                Line(
+                    act="bulletin.expired",
+                    bulletin_id=bulletin_id,
+                    from_state=before.state.value,
+                    to_state=after.state.value,
+                )
+            ],
+            now=now,
+        )
+
+
+async def end_escalations(
+    ctx: Context, unit: Unit, bulletin_id: int, *, expired: bool, now: datetime
+) -> None:
+    """Close whatever is open in a bulletin, and stop everybody who is being called."""
+    bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+    states = "('pending','calling')" if expired else "('pending','calling','exhausted')"
+    rows = await unit.fetch(
+        f"SELECT id FROM escalation WHERE bulletin_id = $1 AND state IN {states}"  # noqa: S608
+        " ORDER BY id",
+        bulletin_id,
+    )
+    for start in range(0, len(rows), SWEEP_BATCH):
+        ids = [row["id"] for row in rows[start : start + SWEEP_BATCH]]
+        case = await load_case_for_escalations(
+            unit, ids, bulletin_id=bulletin_id, rule=rule, now=now
+        )
+        case.lift(expired=expired)
+        await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+    await unit.execute(
+        "UPDATE attempt SET state = 'cancelled', ended_at = $2 WHERE bulletin_id = $1"
+        " AND state = 'planned'",
+        bulletin_id,
+        now,
+    )
+    await unit.execute(
+        "UPDATE callout SET state = 'stopped', due_at = NULL, changed_at = $2"
+        " WHERE bulletin_id = $1 AND state IN ('waiting','calling')",
+        bulletin_id,
+        now,
+    )
+
+
+# Attempts ------------------------------------------------------------------------------------
+
+
+async def reap(ctx: Context) -> int:
+    """Make unknowns of sends whose worker is gone, and end what is no longer worth sending."""
+    now = ctx.clock.now()
+    async with ctx.store.unit() as unit:
+        reaped = await reap_leases(unit, now=now)
+        expired = await expire_planned(unit, now=now, limit=SWEEP_BATCH)
+        if reaped or expired:
+            await append_lines(unit, _reap_lines(reaped, [row["id"] for row in expired]), now=now)
+    if reaped:
+        log.warning("outbox.leases_reaped", count=reaped)
+        await ctx.store.wake(WAKE_WORK)
+    return reaped + len(expired)
+
+
+def _reap_lines(reaped: int, expired: list[int]) -> list[Line]:
+    lines = []
+    if reaped:
+        lines.append(Line(act="attempt.leases_ended", data={"count": reaped}))
+    if expired:
+        lines.append(Line(act="attempt.expired", data={"attempts": expired}))
+    return lines
+
+
+async def resolve_unknown(
+    ctx: Context,
+    *,
+    attempt_id: int,
+    bulletin_id: int,
+    send_count: int,
+    valid_until: datetime,
+    seen: list[ReceiptEvent] | None,
+) -> None:
+    """Settle an unknown by what the look-up said: `None` no answer, empty: never seen.
+
+    Seen: it is accepted, and receipts carry on. Never seen: nothing was sent, so it goes again.
+    No answer: looked up again; when its time is over, the rule says whether it is sent once more.
+    """
+    async with ctx.store.unit() as unit:
+        now = ctx.clock.now()
+        _, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+        if seen:
+            state, why, due_at = _state_seen(seen), "found by look-up", None
+        elif valid_until <= now:
+            state, why, due_at = "failed", "outcome never known", None
+        elif seen is not None:
+            state, why, due_at = "planned", "the carrier has never seen it: sent again", now
+        elif rule.unknown_resend and send_count < RESEND_MAX:
+            state, why, due_at = "planned", "no word of it: sent once more", now
+        else:
+            state, why, due_at = "unknown", None, now + timedelta(seconds=LOOK_AGAIN_SECONDS)
+        moved = await settle_unknown(
+            unit, attempt_id=attempt_id, state=state, now=now, due_at=due_at, error_text=why
+        )
+        if moved and state != "unknown":
+            line = Line(
+                act="attempt.unknown_settled",
+                bulletin_id=bulletin_id,
+                from_state="unknown",
+                to_state=state,
+                why=why or "",
+                data={"attempt": attempt_id},
+            )
+            await append_lines(unit, [line], now=now)
+    await ctx.store.wake(WAKE_WORK)
+
+
+def _state_seen(seen: list[ReceiptEvent]) -> str:
+    words = {event.word for event in seen}
+    if words & {ReceiptWord.DELIVERED, ReceiptWord.HEARD}:
+        return "delivered"
+    return "undelivered" if ReceiptWord.UNDELIVERED in words else "accepted"
+
+
+# Ledger --------------------------------------------------------------------------------------
+
+
+async def sequence_ledger(ctx: Context) -> int:
+    """Give every pending line its place in the tree."""
+    total = 0
+    while True:
+        async with ctx.store.unit() as unit:
+            taken = await sequence(unit, now=ctx.clock.now())
+        total += taken
+        if taken == 0:
+            return total
+        await asyncio.sleep(0)

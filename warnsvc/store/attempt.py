@@ -1,0 +1,269 @@
+"""Attempts: planned, claimed under a lease, and what became of them. Whole sets at a time.
+
+    planned ──claim(lease)──► sending ──► accepted ──► delivered | undelivered
+       ▲  └─ cancelled | expired  ├── throttled ──► planned, later
+       └── resend once ◄── unknown ◄─┴── no answer, or the lease ran out
+
+Only the worker whose lease it is may record an outcome; a receipt may come before it and wins.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from warnsvc.store.port import Row, Unit
+
+COLUMNS = (
+    "id",
+    "bulletin_id",
+    "contact_id",
+    "callout_id",
+    "tier",
+    "channel",
+    "number",
+    "purpose",
+    "address",
+    "message_id",
+    "priority",
+    "state",
+    "due_at",
+    "valid_until",
+    "send_count",
+)
+_IN_FLIGHT = "('sending','unknown','planned')"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An attempt that this worker may send until the lease ends."""
+
+    id: int
+    bulletin_id: int
+    callout_id: int
+    channel: str
+    purpose: str
+    address: str
+    message_id: int
+    valid_until: datetime
+    priority: int
+    send_count: int
+
+
+async def insert_attempts(unit: Unit, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write planned attempts that must be new. Raises IntegrityFault(`uq_attempt`)."""
+    await unit.insert_rows("attempt", COLUMNS, rows)
+
+
+async def insert_notices(unit: Unit, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write notices; one that was already planned stays as it is."""
+    marks = ", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))
+    await unit.execute_many(
+        f"INSERT INTO attempt ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608 - our names
+        " ON CONFLICT (bulletin_id, contact_id, tier, channel, number, purpose) DO NOTHING",
+        rows,
+    )
+
+
+async def claim(
+    unit: Unit,
+    *,
+    owner: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    channels: Sequence[str],
+) -> list[Claimed]:
+    """Take up to `limit` due attempts: danger before rank before age."""
+    rows = await unit.fetch(
+        "WITH due AS MATERIALIZED ("
+        " SELECT id FROM attempt WHERE state = 'planned' AND due_at <= $1 AND channel = ANY($5)"
+        " ORDER BY priority, due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        " UPDATE attempt SET state = 'sending', lease_owner = $3, lease_until = $4,"
+        " send_count = attempt.send_count + 1 FROM due WHERE attempt.id = due.id"
+        " RETURNING attempt.id, attempt.bulletin_id, attempt.callout_id, attempt.channel,"
+        " attempt.purpose, attempt.address, attempt.message_id, attempt.valid_until,"
+        " attempt.priority, attempt.send_count",
+        now,
+        limit,
+        owner,
+        lease_until,
+        list(channels),
+    )
+    claimed = [Claimed(*row) for row in rows]
+    claimed.sort(key=lambda a: (a.priority, a.id))
+    return claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a send came to. `state`: accepted, failed, unknown, expired, or planned (again later)."""
+
+    attempt_id: int
+    state: str
+    at: datetime
+    carrier: str = ""
+    reference: str | None = None
+    error_class: str | None = None
+    error_text: str | None = None
+    due_at: datetime | None = None
+    """When a throttled one may go again, or an unknown one is looked up."""
+
+
+_ENDED = frozenset({"failed", "expired", "undelivered", "cancelled"})
+
+
+async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str) -> None:
+    """Write outcomes of our own leases. What a receipt has already moved on keeps its state."""
+    await unit.execute_many(
+        "UPDATE attempt SET carrier = $3, reference = COALESCE(reference, $4),"
+        " sent_at = COALESCE(sent_at, $5), error_class = $6, error_text = $7, ended_at = $8,"
+        " state = $2, lease_owner = NULL, lease_until = NULL, due_at = COALESCE($9, due_at)"
+        " WHERE id = $1 AND state = 'sending' AND lease_owner = $10",
+        [
+            (
+                o.attempt_id,
+                o.state,
+                o.carrier,
+                o.reference,
+                o.at if o.state in {"accepted", "unknown"} else None,
+                o.error_class,
+                o.error_text,
+                o.at if o.state in _ENDED else None,
+                o.due_at,
+                owner,
+            )
+            for o in outcomes
+        ],
+    )
+
+
+async def reap_leases(unit: Unit, *, now: datetime) -> int:
+    """Turn sends whose worker is gone into unknowns: they may have been sent."""
+    return await unit.execute(
+        "UPDATE attempt SET state = 'unknown', lease_owner = NULL, lease_until = NULL, due_at = $1,"
+        " sent_at = COALESCE(sent_at, $1), error_class = 'ambiguous', error_text = 'lease ended'"
+        " WHERE state = 'sending' AND lease_until <= $1",
+        now,
+    )
+
+
+async def due_unknowns(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
+    """Return unknowns that are to be looked up, oldest first."""
+    return await unit.fetch(
+        "SELECT id, bulletin_id, callout_id, channel, send_count, valid_until, carrier FROM attempt"
+        " WHERE state = 'unknown' AND due_at <= $1 ORDER BY due_at, id LIMIT $2",
+        now,
+        limit,
+    )
+
+
+async def settle_unknown(
+    unit: Unit,
+    *,
+    attempt_id: int,
+    state: str,
+    now: datetime,
+    due_at: datetime | None = None,
+    error_text: str | None = None,
+) -> bool:
+    """Move an unknown on. False when a receipt has done so meanwhile."""
+    ended = now if state in _ENDED else None
+    return (
+        await unit.execute(
+            "UPDATE attempt SET state = $2, due_at = COALESCE($3, due_at), error_text = $4, ended_at = $5"
+            " WHERE id = $1 AND state = 'unknown'",
+            attempt_id,
+            state,
+            due_at,
+            error_text,
+            ended,
+        )
+        == 1
+    )
+
+
+async def expire_planned(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
+    """End planned attempts whose validity is over; return them."""
+    return await unit.fetch(
+        "UPDATE attempt SET state = 'expired', ended_at = $1, error_class = 'expired'"
+        " WHERE id IN (SELECT id FROM attempt WHERE state = 'planned' AND valid_until <= $1"
+        " ORDER BY id LIMIT $2) AND state = 'planned' RETURNING id, bulletin_id, callout_id, purpose",
+        now,
+        limit,
+    )
+
+
+async def load_attempts(unit: Unit, ids: Sequence[int]) -> dict[int, Row]:
+    """Return attempts by id, for receipts and answers."""
+    rows = await unit.fetch(
+        "SELECT id, bulletin_id, contact_id, callout_id, channel, address, state, purpose, carrier,"
+        " error_class FROM attempt WHERE id = ANY($1)",
+        list(ids),
+    )
+    return {row["id"]: row for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where a receipt takes an attempt. `error_class` is ours."""
+
+    attempt_id: int
+    state: str
+    at: datetime
+    reference: str | None = None
+    error_class: str | None = None
+    error_text: str | None = None
+
+
+async def record_receipts(unit: Unit, receipts: Iterable[Receipt]) -> None:
+    """Raise attempts to what the carrier says. Never lowers: the caller has compared ranks."""
+    await unit.execute_many(
+        "UPDATE attempt SET state = $2, reference = COALESCE(reference, $3),"
+        " sent_at = COALESCE(sent_at, $4), error_class = $5, error_text = $6, ended_at = $7,"
+        " lease_owner = NULL, lease_until = NULL WHERE id = $1",
+        [
+            (
+                r.attempt_id,
+                r.state,
+                r.reference,
+                r.at,
+                r.error_class,
+                r.error_text,
+                r.at if r.state in {"delivered", "undelivered"} else None,
+            )
+            for r in receipts
+        ],
+    )
+
+
+async def raise_rungs(unit: Unit, rungs: dict[int, int], *, now: datetime) -> None:
+    """Raise callouts' rungs to what receipts say, where that moves nothing else."""
+    await unit.execute_many(
+        "UPDATE callout SET rung = $2, changed_at = $3 WHERE id = $1 AND rung < $2",
+        [(callout_id, rung, now) for callout_id, rung in rungs.items()],
+    )
+
+
+async def callouts_of_addresses(unit: Unit, addresses: Sequence[str]) -> list[Row]:
+    """Return who was called at these addresses, newest bulletin first: a reply names no call."""
+    return await unit.fetch(
+        "SELECT a.address, a.callout_id, a.bulletin_id, b.state AS bulletin_state,"
+        " c.state AS callout_state, MAX(a.id) AS last_id FROM attempt a"
+        " JOIN bulletin b ON b.id = a.bulletin_id JOIN callout c ON c.id = a.callout_id"
+        " WHERE a.address = ANY($1) AND a.purpose = 'call' AND a.send_count > 0"
+        " GROUP BY a.address, a.callout_id, a.bulletin_id, b.state, c.state ORDER BY last_id DESC",
+        list(addresses),
+    )
+
+
+async def next_due(unit: Unit) -> datetime | None:
+    """Return when the next deadline, round or look-up is due."""
+    row = await unit.fetch_one(
+        "SELECT MIN(t) AS due_at FROM ("
+        " SELECT MIN(deadline_at) AS t FROM escalation WHERE state = 'calling'"
+        " UNION ALL SELECT MIN(due_at) FROM callout WHERE due_at IS NOT NULL"
+        " UNION ALL SELECT MIN(due_at) FROM attempt WHERE state = 'unknown'"
+        " UNION ALL SELECT MIN(expires_at) FROM bulletin WHERE state = 'released') AS due"
+    )
+    return row["due_at"] if row else None

@@ -1,0 +1,97 @@
+"""Inbound facts: what carriers told us, on disk before they hear 2xx, applied in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from warnsvc.store.port import Row, Unit
+
+_COLUMNS = (
+    "id",
+    "kind",
+    "carrier",
+    "channel",
+    "dedupe_key",
+    "attempt_id",
+    "callout_id",
+    "sender",
+    "text",
+    "fact_json",
+    "received_at",
+    "state",
+    "tries",
+    "note",
+)
+TRIES_MAX = 3
+"""A fact that fails so often is set aside for a human, so that the others go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """One verified fact. `kind`: `receipt` or `answer`."""
+
+    kind: str
+    carrier: str
+    channel: str
+    dedupe_key: str
+    received_at: datetime
+    attempt_id: int | None = None
+    callout_id: int | None = None
+    sender: str = ""
+    text: str = ""
+    fact_json: str = "{}"
+
+
+async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
+    """Write facts; one that is already here (a carrier repeats itself) is left as it is."""
+    ids = await unit.new_ids("inbound", len(facts))
+    marks = ", ".join(f"${n}" for n in range(1, len(_COLUMNS) + 1))
+    await unit.execute_many(
+        f"INSERT INTO inbound ({', '.join(_COLUMNS)}) VALUES ({marks})"  # noqa: S608 - our names
+        " ON CONFLICT (dedupe_key) DO NOTHING",
+        [
+            (
+                new_id,
+                f.kind,
+                f.carrier,
+                f.channel,
+                f"{f.carrier}:{f.dedupe_key}",
+                f.attempt_id,
+                f.callout_id,
+                f.sender,
+                f.text,
+                f.fact_json,
+                f.received_at,
+                "new",
+                0,
+                "",
+            )
+            for new_id, f in zip(ids, facts, strict=True)
+        ],
+    )
+
+
+async def take_new(unit: Unit, limit: int, *, after: int = 0) -> list[Row]:
+    """Return facts that nobody has applied, oldest first, held by this unit."""
+    return await unit.fetch(
+        "SELECT * FROM inbound WHERE state = 'new' AND id > $2 ORDER BY id LIMIT $1"
+        " FOR UPDATE SKIP LOCKED",
+        limit,
+        after,
+    )
+
+
+async def mark(unit: Unit, states: Sequence[tuple[int, str, str]]) -> None:
+    """Set (id, state, note) of applied facts."""
+    await unit.execute_many("UPDATE inbound SET state = $2, note = $3 WHERE id = $1", states)
+
+
+async def count_try(unit: Unit, inbound_id: int) -> bool:
+    """Count a failed application; True when the fact is set aside as poison."""
+    await unit.execute(
+        "UPDATE inbound SET tries = tries + 1,"
+        f" state = CASE WHEN tries + 1 >= {TRIES_MAX} THEN 'poison' ELSE state END WHERE id = $1",
+        inbound_id,
+    )
+    row = await unit.fetch_one("SELECT state FROM inbound WHERE id = $1", inbound_id)
+    return row is not None and row["state"] == "poison"

@@ -1,0 +1,46 @@
+"""Rendered messages: each text of a bulletin is stored once and attempts point at it."""
+
+import hashlib
+from collections.abc import Iterable
+
+from warnsvc.render import Message
+from warnsvc.store.port import Unit
+
+_COLUMNS = ("id", "bulletin_id", "language", "channel", "text", "parts", "digest")
+
+
+def message_digest(message: Message) -> str:
+    """Return what makes two messages the same."""
+    joined = f"{message.language}\0{message.channel}\0{message.text}"
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+async def keep_messages(
+    unit: Unit, bulletin_id: int, messages: Iterable[Message]
+) -> dict[str, int]:
+    """Return digest → id, storing the messages that are new. The bulletin is locked by the caller."""
+    wanted = {message_digest(message): message for message in messages}
+    known = await unit.fetch(
+        "SELECT id, digest FROM message WHERE bulletin_id = $1 AND digest = ANY($2)",
+        bulletin_id,
+        list(wanted),
+    )
+    ids = {row["digest"]: row["id"] for row in known}
+    missing = [digest for digest in wanted if digest not in ids]
+    if missing:
+        new_ids = await unit.new_ids("message", len(missing))
+        rows = [
+            (
+                new_id,
+                bulletin_id,
+                wanted[d].language,
+                wanted[d].channel,
+                wanted[d].text,
+                wanted[d].parts,
+                d,
+            )
+            for new_id, d in zip(new_ids, missing, strict=True)
+        ]
+        await unit.insert_rows("message", _COLUMNS, rows)
+        ids.update(zip(missing, new_ids, strict=True))
+    return ids
