@@ -9,7 +9,7 @@ It knows numbers and texts, and nothing of who sent them or why. It keeps no mor
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -162,6 +162,10 @@ class Carrier:
         """Return what was taken under a customer's reference."""
         found = self._by_reference.get((is_call, reference), [])
         return [message for message in found if message.account is ledger]
+
+    def messages(self) -> Iterator[Message]:
+        """Yield every message and call still remembered, oldest first."""
+        return iter(self._by_sid.values())
 
     def _fault_of(self, ledger: Ledger, form: Mapping[str, str]) -> str:
         senders = ledger.account.senders

@@ -63,7 +63,8 @@ class _Endpoint:
     ledger: Ledger
     seen: dict[str, None] = field(default_factory=dict)
     token: str = ""
-    callback_url: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What the newest webhook said."""
     sent_count: int = 0
 
 
@@ -78,6 +79,10 @@ class HookDesk:
         """Return what paces an endpoint; None: there is no such endpoint."""
         endpoint = self._endpoints.get(name)
         return endpoint.ledger if endpoint else None
+
+    def data(self, name: str) -> Mapping[str, Any]:
+        """Return what the newest webhook at an endpoint said."""
+        return self._endpoints[name].data
 
     def receive(
         self, name: str, headers: Mapping[str, str], body: bytes
@@ -106,7 +111,7 @@ class HookDesk:
     def answer(self, number: str, text: str) -> None:
         """Somebody at an endpoint answers the last message it got."""
         endpoint = self._endpoints.get(number.removeprefix(HOOK_PREFIX))
-        if endpoint is None or not endpoint.callback_url:
+        if endpoint is None or not endpoint.token:
             return
         self._note(endpoint, EntryKind.REPLY, text)
         self._post(endpoint, "answer", {"token": endpoint.token, "answer": text})
@@ -118,9 +123,9 @@ class HookDesk:
         if len(endpoint.seen) > SEEN_MAX:
             endpoint.seen.pop(next(iter(endpoint.seen)))
         endpoint.token = message_id
-        endpoint.callback_url = str(data.get("callback_url", ""))
+        endpoint.data = data
         self._note(endpoint, EntryKind.NOTICE, str(data.get("text", "")))
-        if self._carrier.behaviour.receipts and endpoint.callback_url:
+        if self._carrier.behaviour.receipts:
             self._post(endpoint, "receipt", {"token": message_id, "status": "delivered"})
         match endpoint.hook.answers_by:
             case AnswersBy.RESPONSE:
@@ -140,6 +145,9 @@ class HookDesk:
         self._carrier.moved(handset)
 
     def _post(self, endpoint: _Endpoint, kind: str, data: Mapping[str, str]) -> None:
+        url = str(endpoint.data.get("callback_url", ""))
+        if not url:
+            return
         endpoint.sent_count += 1
         timeline = self._carrier.timeline
         message_id = f"{endpoint.hook.name}-{endpoint.token}-{endpoint.sent_count}"
@@ -150,7 +158,7 @@ class HookDesk:
             signed = signature.webhook_headers(endpoint.keys[0], message_id, body, now)
             return {"Content-Type": "application/json", **signed}
 
-        callback = Callback(url=endpoint.callback_url, body=body, headers=headers)
+        callback = Callback(url=url, body=body, headers=headers)
         timeline.after(0.0, lambda: self._carrier.postman.deliver(callback))
 
 
