@@ -10,7 +10,7 @@ receiver. It never trusts an unsigned request.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -79,6 +79,11 @@ class HookDesk:
         """Return what paces an endpoint; None: there is no such endpoint."""
         endpoint = self._endpoints.get(name)
         return endpoint.ledger if endpoint else None
+
+    def set_answers(self, name: str, answers_by: AnswersBy) -> None:
+        """Let an endpoint answer differently from now on."""
+        endpoint = self._endpoints[name]
+        endpoint.hook = replace(endpoint.hook, answers_by=answers_by)
 
     def data(self, name: str) -> Mapping[str, Any]:
         """Return what the newest webhook at an endpoint said."""

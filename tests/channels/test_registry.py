@@ -1,0 +1,101 @@
+"""Channels are built from configuration, and mistakes are told in a sentence without values."""
+
+from pathlib import Path
+
+import pytest
+
+from channels.base import ChannelKind, PerCalleeLimit
+from channels.http_client import TimeLimits
+from channels.registry import ADAPTERS, ChannelMisconfigured, ChannelSpec, build_channels
+from channels.simulated import SimulatedSms
+
+SECRET = "a-secret-nobody-may-ever-read"
+SMS = {
+    "name": "sms-main",
+    "adapter": "simulated-sms",
+    "base_url": "http://127.0.0.1:8081",
+    "account": "county",
+    "secret": SECRET,
+    "sender": "106900000001",
+}
+
+
+async def test_channels_are_built_by_name() -> None:
+    channels = build_channels(
+        [
+            SMS,
+            {**SMS, "name": "voice-main", "kind": "voice", "adapter": "simulated-voice", "lines": 4},
+            {"name": "hooks", "adapter": "webhook", "params": {"secrets": [SECRET], "allow_private": True}},
+        ]
+    )
+
+    kinds = {name: channel.capabilities.kind for name, channel in channels.items()}
+    assert kinds == {
+        "sms-main": ChannelKind.SMS,
+        "voice-main": ChannelKind.VOICE,
+        "hooks": ChannelKind.WEBHOOK,
+    }
+    assert channels["voice-main"].capabilities.lines == 4
+
+
+async def test_secrets_come_from_files_two_of_them_during_a_rotation(tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).write_text(f"{name}-secret\n")
+    table = {k: v for k, v in SMS.items() if k != "secret"}
+
+    channel = build_channels([{**table, "secret_files": [str(tmp_path / "new"), str(tmp_path / "old")]}])["sms-main"]
+
+    assert isinstance(channel, SimulatedSms)
+    assert channel._secrets == ("new-secret", "old-secret")
+
+
+async def test_limits_can_be_written_as_tables() -> None:
+    channel = build_channels(
+        [{**SMS, "limits": {"connect": 1, "total": 2}, "per_callee": [{"count": 1, "seconds": 60}]}]
+    )["sms-main"]
+
+    assert channel.capabilities.per_callee == (PerCalleeLimit(count=1, seconds=60),)
+    assert TimeLimits(connect=1, total=2)
+
+
+MISTAKES = [
+    ({**SMS, "adapter": "carrier-pigeon"}, "no adapter 'carrier-pigeon'"),
+    ({**SMS, "kind": "voice"}, "is for sms, not voice"),
+    ({**SMS, "colour": SECRET}, "does not know colour"),
+    ({k: v for k, v in SMS.items() if k != "sender"}, "needs sender"),
+    ({k: v for k, v in SMS.items() if k != "secret"}, "needs secrets"),
+    ({k: v for k, v in SMS.items() if k != "name"}, "needs name"),
+    ({k: v for k, v in SMS.items() if k != "adapter"}, "needs adapter"),
+    ({**SMS, "secret_file": "/nowhere/at/all"}, "cannot read a secret file"),
+    ({"name": "h", "adapter": "webhook", "secret": "short"}, "24 to 64 bytes"),
+    ({"name": "h", "adapter": "webhook", "secrets": SECRET}, "secrets is a list"),
+    ({"name": "h", "adapter": "webhook", "secrets": []}, "needs a secret"),
+    ({**SMS, "limits": {"sometime": 3}}, "limits is not right"),
+]
+
+
+@pytest.mark.parametrize(("table", "sentence"), MISTAKES, ids=[case[1] for case in MISTAKES])
+def test_a_mistake_is_told_in_a_sentence_that_holds_no_secret(
+    table: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ChannelMisconfigured, match=sentence) as caught:
+        build_channels([table])
+
+    assert SECRET not in str(caught.value)
+
+
+def test_two_channels_of_one_name_are_a_mistake() -> None:
+    with pytest.raises(ChannelMisconfigured, match="two channels are named sms-main"):
+        build_channels([SMS, SMS])
+
+
+def test_a_spec_does_not_print_its_parameters() -> None:
+    spec = ChannelSpec(name="x", adapter="webhook", params={"secrets": [SECRET]})
+
+    assert SECRET not in repr(spec)
+
+
+def test_every_adapter_is_described_in_the_conformance_suite() -> None:
+    from tests.channels.rigs import RIGS
+
+    assert {adapter.kind.value for adapter in ADAPTERS.values()} == set(RIGS)
