@@ -20,6 +20,10 @@ _Call = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]
 class Runner(Protocol):
     """Executes blocking calls one at a time, in order."""
 
+    def post(self, call: Callable[[], T]) -> "asyncio.Future[T]":
+        """Hand over a call. Its place in the order is fixed when this returns."""
+        ...
+
     async def run(self, call: Callable[[], T]) -> T:
         """Return what `call` returns, or raise what it raises."""
         ...
@@ -37,11 +41,14 @@ class ThreadRunner:
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    async def run(self, call: Callable[[], T]) -> T:
+    def post(self, call: Callable[[], T]) -> "asyncio.Future[T]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._calls.put((call, loop, future))
-        return await to_the_end(future)
+        return future
+
+    async def run(self, call: Callable[[], T]) -> T:
+        return await to_the_end(self.post(call))
 
     def close(self) -> None:
         self._calls.put(None)
@@ -55,6 +62,8 @@ class ThreadRunner:
             except BaseException as error:  # handed to whoever waits, whatever it is
                 answer = (future.set_exception, error)
             _tell(loop, *answer)
+            # Nothing of a call is kept while the thread waits for the next one.
+            del item, call, loop, future, answer
 
 
 class InlineRunner:
@@ -63,8 +72,16 @@ class InlineRunner:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def post(self, call: Callable[[], T]) -> "asyncio.Future[T]":
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
     async def run(self, call: Callable[[], T]) -> T:
-        answer = call()
+        answer = await self.post(call)
         # After the call, so that a cancelled task cannot skip a rollback that it asked for.
         await asyncio.sleep(0)
         return answer
@@ -89,7 +106,8 @@ async def _until_done(future: "asyncio.Future[Any]") -> None:
             await asyncio.wait([future])
         except asyncio.CancelledError:
             continue  # The first cancellation is raised again by the caller.
-    future.exception()  # Marked as seen: the cancellation is what the caller hears.
+    if not future.cancelled():
+        future.exception()  # Marked as seen: the cancellation is what the caller hears.
 
 
 def _tell(loop: asyncio.AbstractEventLoop, act: Callable[[Any], None], answer: object) -> None:

@@ -6,32 +6,41 @@ second process. The runner that carries the calls is injected, so that a simulat
 can run them in place. It never decides anything and never opens a second writer.
 """
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from warnsvc.store.constraint import sqlite_constraint
 from warnsvc.store.file_lock import FileLock
-from warnsvc.store.id_block import TAKE
-from warnsvc.store.port import IntegrityFault, Row, StoreBusy, StoreFault
+from warnsvc.store.port import Row, StoreFault
 from warnsvc.store.runner import Runner, ThreadRunner
 from warnsvc.store.sqlite_connection import connect_reader, connect_writer, reader_engine
+from warnsvc.store.sqlite_fault import faults
+from warnsvc.store.sqlite_insert import insert_rows
+from warnsvc.store.sqlite_reader import Reader, Readers
 from warnsvc.store.sqlite_value import decode_rows, encode, encode_rows, zip_lists
+from warnsvc.store.sqlite_writer import Writer
 from warnsvc.store.translate import Statement, translate
 from warnsvc.store.unit import OneUnitPerTask, UnitState, insert_statement, model_batches
 from warnsvc.store.wake import Hub
 
 T = TypeVar("T")
 
+TakeIds = Callable[[str, int], Awaitable[Sequence[int]]]
+
 READERS = 2
 """Reading connections for `view()`: a page and a report at once; more would wait for the cores."""
+
+
+class Access(Protocol):
+    """What a unit needs of the connection that it was lent."""
+
+    async def run(self, call: Callable[[], T]) -> T: ...
 
 
 class SqliteUnit:
@@ -39,10 +48,11 @@ class SqliteUnit:
 
     dialect = "sqlite"
 
-    def __init__(self, connection: sqlite3.Connection, runner: Runner) -> None:
+    def __init__(self, connection: sqlite3.Connection, access: Access, ids: TakeIds) -> None:
         self.state = UnitState()
         self._connection = connection
-        self._runner = runner
+        self._access = access
+        self._ids = ids
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         statement = translate(sql)
@@ -58,22 +68,20 @@ class SqliteUnit:
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         statement = translate(sql)
-        encoded = encode_rows(rows)
-        await self._run(lambda: self._connection.executemany(statement.sql, encoded))
+        await self._run(lambda: self._connection.executemany(statement.sql, encode_rows(rows)))
 
     async def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
-        await self.execute_many(insert_statement(table, columns), rows)
+        await self._run(lambda: insert_rows(self._connection, table, columns, rows))
 
     async def add(self, *rows: SQLModel) -> None:
         for table, columns, values in model_batches(rows):
-            await self.insert_rows(table, columns, values)
+            await self.execute_many(insert_statement(table, columns), values)
 
     async def new_ids(self, table: str, count: int) -> Sequence[int]:
-        row = await self.fetch_one(TAKE, table, count)
-        assert row is not None
-        return range(row["first"], row["first"] + count)
+        with self.state.statement(), faults():
+            return await self._ids(table, count)
 
     async def lock_bulletins(self, ids: Iterable[int]) -> None:
         """Nothing to do: the one writer already keeps deciders apart."""
@@ -83,7 +91,7 @@ class SqliteUnit:
 
     async def _run(self, call: Callable[[], T]) -> T:
         with self.state.statement(), faults():
-            return await self._runner.run(call)
+            return await self._access.run(call)
 
     def _fetch(self, statement: Statement, params: Sequence[Any]) -> list[Row]:
         cursor = self._connection.execute(statement.sql, _bound(statement, params))
@@ -105,19 +113,17 @@ class SqliteStore:
         self,
         *,
         lock: FileLock,
-        writer: tuple[sqlite3.Connection, Runner],
-        readers: Sequence[tuple[sqlite3.Connection, Runner]],
+        connection: sqlite3.Connection,
+        writer: Writer,
+        readers: Readers,
         engine: AsyncEngine,
     ) -> None:
         self._lock = lock
+        self._connection = connection
         self._writer = writer
-        self._turn = asyncio.Lock()
-        self._tasks = OneUnitPerTask()
         self._readers = readers
-        self._free: asyncio.Queue[tuple[sqlite3.Connection, Runner]] = asyncio.Queue()
-        for reader in readers:
-            self._free.put_nowait(reader)
         self._engine = engine
+        self._tasks = OneUnitPerTask()
         self._hub = Hub()
         self._closed = False
 
@@ -134,35 +140,42 @@ class SqliteStore:
         lock.take()
         try:
             with faults():
-                writer = await _connected(lambda: connect_writer(path), runner("sqlite-writer"))
+                write = runner("sqlite-writer")
+                connection = await write.run(lambda: connect_writer(path))
                 readers = [
-                    await _connected(lambda: connect_reader(path), runner(f"sqlite-reader-{at}"))
-                    for at in range(READERS)
+                    await _reader(path, runner(f"sqlite-reader-{at}")) for at in range(READERS)
                 ]
         except BaseException:
             lock.release()
             raise
-        return cls(lock=lock, writer=writer, readers=readers, engine=engine(path))
+        return cls(
+            lock=lock,
+            connection=connection,
+            writer=Writer(connection, write),
+            readers=Readers(readers),
+            engine=engine(path),
+        )
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[SqliteUnit]:
+        unit = SqliteUnit(self._connection, self._writer, self._writer.new_ids)
         with self._tasks.claim():
-            async with self._turn:
-                self._refuse_closed()
-                unit = SqliteUnit(*self._writer)
-                async with _transaction(unit, *self._writer, begin="BEGIN IMMEDIATE"):
-                    yield unit
+            await self._writer.enter(unit.state)
+            try:
+                yield unit
+            except BaseException:
+                await self._writer.abandon(unit.state)
+                raise
+            await self._writer.leave(unit.state)
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[SqliteUnit]:
-        reader = await self._free.get()
-        try:
-            self._refuse_closed()
-            unit = SqliteUnit(*reader)
-            async with _transaction(unit, *reader, begin="BEGIN"):
+        async with self._readers.borrow() as reader:
+            unit = SqliteUnit(reader.connection, reader, _no_ids)
+            try:
                 yield unit
-        finally:
-            self._free.put_nowait(reader)
+            finally:
+                unit.state.over = True
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -179,86 +192,32 @@ class SqliteStore:
             yield topics
 
     async def close(self) -> None:
-        """Wait for the unit that is open, refuse those that queue, and let go of the file."""
+        """Finish the unit and the views that are open, refuse those that queue, let go."""
         if self._closed:
             return
         self._closed = True
-        async with self._turn:
-            await self._engine.dispose()
-            # The writer goes last: the last connection folds the WAL into the file.
-            for connection, runner in [await self._free.get() for _ in self._readers]:
-                await runner.run(connection.close)
-                runner.close()
-            await self._writer[1].run(self._writer[0].close)
-            self._writer[1].close()
-            self._lock.release()
+        await self._engine.dispose()
+        await self._readers.close()
+        # The writer goes last: the last connection folds the WAL into the file.
+        await self._writer.close()
+        self._lock.release()
 
     def _refuse_closed(self) -> None:
         if self._closed:
             raise StoreFault("the store is closed")
 
 
-@asynccontextmanager
-async def _transaction(
-    unit: SqliteUnit, connection: sqlite3.Connection, runner: Runner, *, begin: str
-) -> AsyncIterator[None]:
-    state = unit.state
-
-    def start() -> None:
-        _roll_back(connection)  # Left by a rollback that failed; otherwise there is nothing.
-        connection.execute(begin)
-
-    def commit() -> None:
-        connection.execute("COMMIT")
-        state.committed = True
-
-    try:
-        with faults():
-            await runner.run(start)
-        yield
-        if state.spent:
-            raise StoreFault("this unit of work met a fault that was not raised; nothing is kept")
-        state.over = True
-        with faults():
-            await runner.run(commit)
-    finally:
-        # Also when the task was cancelled while the commit was under way: it may be durable.
-        state.over = True
-        if state.committed:
-            state.run_hooks()
-        else:
-            await runner.run(lambda: _roll_back(connection))
+async def _reader(path: Path, runner: Runner) -> Reader:
+    return Reader(await runner.run(lambda: connect_reader(path)), runner)
 
 
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
-
-
-async def _connected(
-    connect: Callable[[], sqlite3.Connection], runner: Runner
-) -> tuple[sqlite3.Connection, Runner]:
-    return await runner.run(connect), runner
+async def _no_ids(_table: str, _count: int) -> Sequence[int]:
+    raise StoreFault("a view only reads")
 
 
 def _bound(statement: Statement, params: Sequence[Any]) -> Sequence[Any]:
     for positions in statement.zipped:
         params = zip_lists(params, positions)
-    return [encode(value) for value in params]
-
-
-@contextmanager
-def faults() -> Iterator[None]:
-    """Turn SQLite's errors into the store's. A wrong statement stays what it is: a mistake."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise IntegrityFault(str(error), sqlite_constraint(str(error))) from error
-    except sqlite3.DatabaseError as error:
-        match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
-            case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_RANGE | sqlite3.SQLITE_MISUSE:
-                raise
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                raise StoreBusy(str(error)) from error
-            case _:
-                raise StoreFault(str(error)) from error
+    # Lists that travel inside an earlier one may leave their own places unused at the end.
+    used = params[: statement.used] if statement.zipped else params
+    return [encode(value) for value in used]

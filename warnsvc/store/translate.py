@@ -43,6 +43,7 @@ _UNNEST = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"\$(\d+)")
+_BOUND = re.compile(r"\?(\d+)")
 
 
 class Untranslatable(ValueError):
@@ -54,8 +55,10 @@ class Statement:
     """A statement in SQLite's spelling."""
 
     sql: str
-    zipped: tuple[tuple[int, ...], ...] = ()
+    zipped: tuple[tuple[int, ...], ...]
     """Positions (from 0) of list parameters that travel as one: zipped, in the first of them."""
+    used: int
+    """How many parameters SQLite counts: the highest number that is left."""
 
 
 @lru_cache(maxsize=STATEMENTS_MAX)
@@ -65,7 +68,8 @@ def translate(sql: str) -> Statement:
     parts = _UNTOUCHED.split(sql)
     parts[::2] = [_translate_code(part, zipped) for part in parts[::2]]
     _refuse_shared(sql, zipped)
-    return Statement(sql="".join(parts), zipped=tuple(zipped))
+    numbers = [int(number) for part in parts[::2] for number in _BOUND.findall(part)]
+    return Statement(sql="".join(parts), zipped=tuple(zipped), used=max(numbers, default=0))
 
 
 def _translate_code(code: str, zipped: list[tuple[int, ...]]) -> str:
@@ -92,7 +96,8 @@ def _table_of(found: re.Match[str], zipped: list[tuple[int, ...]]) -> str:
 
 
 def _refuse_shared(sql: str, zipped: list[tuple[int, ...]]) -> None:
-    used = [int(number) - 1 for number in _PARAMETER.findall(sql)]
+    code = "".join(_UNTOUCHED.split(sql)[::2])
+    used = [int(number) - 1 for number in _PARAMETER.findall(code)]
     for position in (position for positions in zipped for position in positions):
         if used.count(position) > 1:
             raise Untranslatable(f"${position + 1} is unnested and used elsewhere too")
