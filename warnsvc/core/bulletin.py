@@ -12,9 +12,11 @@ No clock, no database; every function returns the new bulletin or raises `Refusa
 
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from warnsvc.core.refusal import Refusal, Refusals
@@ -25,9 +27,17 @@ VALID_HOURS_MAX = 24 * 7
 """A warning that holds longer than a week is a forecast."""
 REASON_CHARS_MAX = 500
 DRILL_MARK = "演练"
-DRILL_MARKS: Mapping[str, str] = {"zh": "演练", "en": "DRILL", "ug": "مانېۋىر", "kk-Arab": "جاتتىعۋ"}
+DRILL_MARKS: Mapping[str, str] = {
+    "zh": "演练",
+    "en": "DRILL",
+    "ug": "مانېۋىر",
+    "kk-Arab": "جاتتىعۋ",
+}
 """First and last word of every drill text, by language."""
-NOT_A_DRILL = ("不是演练", "非演练", "并非演练", "not a drill", "no drill")
+_NOT_A_DRILL = re.compile(
+    r"(不是|并非|非)(一次|一场|一个)?(演练|演习)"
+    r"|\b(not|isn['’]t|no)( an?| the)? (drill|exercise)\b"
+)
 """Words that made Hawaii run in 2018 (domain.md (g)); refused in drills."""
 
 
@@ -135,10 +145,15 @@ class Bulletin:
 def digest(bulletin: Bulletin) -> str:
     """Return the SHA-256 of what a signer reads: everything that people will be told, and where."""
     document = {
-        "status": bulletin.status, "type": bulletin.type, "hazard": bulletin.hazard,
-        "colour": bulletin.colour, "regions": sorted(bulletin.region_codes),
-        "texts": dict(bulletin.texts), "onset": bulletin.onset_at.isoformat(),
-        "expires": bulletin.expires_at.isoformat(),
+        "status": bulletin.status,
+        "type": bulletin.type,
+        "hazard": bulletin.hazard,
+        "colour": bulletin.colour,
+        "regions": sorted(bulletin.region_codes),
+        "texts": dict(bulletin.texts),
+        "references": bulletin.references_id,
+        "onset": bulletin.onset_at.astimezone(UTC).isoformat(),
+        "expires": bulletin.expires_at.astimezone(UTC).isoformat(),
     }
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -173,20 +188,42 @@ def _check_texts(bulletin: Bulletin) -> Iterator[Refusal]:
             yield Refusal("text_too_long", field=name, most=TEXT_CHARS_MAX)
         if not text.strip():
             continue
-        mark = DRILL_MARKS.get(language, DRILL_MARK)
-        if bulletin.is_drill:
-            if any(words in text.casefold() for words in NOT_A_DRILL):
-                yield Refusal("drill_says_not_a_drill", field=name)
-            elif not is_marked(text, mark):
-                yield Refusal("drill_mark_missing", field=name, mark=mark)
-        elif DRILL_MARK in text or mark.casefold() in text.casefold():
-            yield Refusal("live_says_drill", field=name, mark=mark)
+        yield from _check_mark(text, DRILL_MARKS.get(language, DRILL_MARK), name, bulletin)
+
+
+def _check_mark(text: str, mark: str, name: str, bulletin: Bulletin) -> Iterator[Refusal]:
+    if not bulletin.is_drill:
+        found = [known for known in DRILL_MARKS.values() if _position(text, known)]
+        if found:
+            yield Refusal("live_says_drill", field=name, mark=found[0])
+    elif _NOT_A_DRILL.search(_plain(text)):
+        yield Refusal("drill_says_not_a_drill", field=name)
+    elif not is_marked(text, mark):
+        yield Refusal("drill_mark_missing", field=name, mark=mark)
 
 
 def is_marked(text: str, mark: str) -> bool:
-    """Return whether the drill mark is the first and the last word."""
-    bare = text.strip(" \u200e\u200f\u2066\u2067\u2068\u2069【】[]()（）。.!！:：،")
-    return bare.casefold().startswith(mark.casefold()) and bare.casefold().endswith(mark.casefold())
+    """Return whether the drill mark is the first and the last word, whatever stands around it."""
+    found = _position(text, mark)
+    if len(found) < 2:
+        return False
+    plain = _plain(text)
+    before, after = plain[: found[0].start()], plain[found[-1].end() :]
+    return not any(character.isalnum() for character in before + after)
+
+
+def _plain(text: str) -> str:
+    """The text as it is compared: no case, no width, no invisible marks, Chinese without spaces."""
+    seen = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    plain = " ".join("".join(seen).casefold().split())
+    return re.sub(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])", "", plain)
+
+
+def _position(text: str, mark: str) -> list[re.Match[str]]:
+    """Where the mark stands; a Latin one as a word of its own, so that a drilling rig may be named."""
+    word = re.escape(_plain(mark))
+    pattern = rf"(?<![a-z]){word}(?![a-z])" if mark.isascii() else word
+    return list(re.finditer(pattern, _plain(text)))
 
 
 def _require(bulletin: Bulletin, *states: BulletinState) -> None:
@@ -195,8 +232,12 @@ def _require(bulletin: Bulletin, *states: BulletinState) -> None:
 
 
 def edit(bulletin: Bulletin, changed: Bulletin) -> Bulletin:
-    """Return the edited draft; an earlier signature is void."""
+    """Return the edited draft; an earlier signature is void.
+
+    `changed.drafted_by` is whoever edited: he is the author now, and cannot sign his own words.
+    """
     _require(bulletin, BulletinState.DRAFT, BulletinState.SUBMITTED, BulletinState.SIGNED)
+    assert changed.id == bulletin.id, "an edit stays with its bulletin"
     return send_back(replace(changed, state=bulletin.state))
 
 
@@ -204,7 +245,11 @@ def send_back(bulletin: Bulletin) -> Bulletin:
     """Return it to its author, unsigned."""
     _require(bulletin, BulletinState.DRAFT, BulletinState.SUBMITTED, BulletinState.SIGNED)
     return replace(
-        bulletin, state=BulletinState.DRAFT, submitted_at=None, signed_at=None, signed_by=None,
+        bulletin,
+        state=BulletinState.DRAFT,
+        submitted_at=None,
+        signed_at=None,
+        signed_by=None,
         signed_digest=None,
     )
 
@@ -229,7 +274,10 @@ def sign(bulletin: Bulletin, *, officer: int, two_person: bool, now: datetime) -
         raise Refusal("signer_is_author")
     check(bulletin, now=now)
     return replace(
-        bulletin, state=BulletinState.SIGNED, signed_at=now, signed_by=officer,
+        bulletin,
+        state=BulletinState.SIGNED,
+        signed_at=now,
+        signed_by=officer,
         signed_digest=digest(bulletin),
     )
 
@@ -252,9 +300,7 @@ def release(
     if bulletin.signed_digest != digest(bulletin):
         raise Refusal("signature_void")
     check(bulletin, now=now)
-    return replace(
-        bulletin, state=BulletinState.RELEASED, released_at=now, released_by=officer
-    )
+    return replace(bulletin, state=BulletinState.RELEASED, released_at=now, released_by=officer)
 
 
 def lift(bulletin: Bulletin, *, officer: int, reason: str, now: datetime) -> Bulletin:
@@ -277,9 +323,13 @@ def expire(bulletin: Bulletin, *, now: datetime) -> Bulletin:
     return replace(bulletin, state=BulletinState.EXPIRED)
 
 
+def supersede(bulletin: Bulletin) -> Bulletin:
+    """Let an update that has been released take its place."""
+    _require(bulletin, BulletinState.RELEASED)
+    return replace(bulletin, state=BulletinState.SUPERSEDED)
+
+
 def close(bulletin: Bulletin) -> Bulletin:
     """File it."""
-    _require(
-        bulletin, BulletinState.LIFTED, BulletinState.EXPIRED, BulletinState.SUPERSEDED
-    )
+    _require(bulletin, BulletinState.LIFTED, BulletinState.EXPIRED, BulletinState.SUPERSEDED)
     return replace(bulletin, state=BulletinState.CLOSED)

@@ -5,27 +5,35 @@ saves what `changes` then holds. The case knows how escalations and callouts mov
 
     answer ──► callout.rung ──► every escalation he stands in decides
     tier opens ──► callouts start ──► unreachable at once? ──► that escalation decides again
-    escalation closes ──► callouts nobody needs any more stop; those called in vain stand down
+    escalation answered ──► callouts nobody needs any more stop; those called in vain stand down
+    escalation exhausted ──► its callouts finish what is planned and due, then count as silent
 
 It decides with `escalation.decide` and `callout.decide` and adds nothing to their rules. No clock,
 no database: `now` comes in, ids of new rows are given by whoever saves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple, assert_never
 
 from warnsvc.core import callout as call
 from warnsvc.core import escalation as esc
-from warnsvc.core.answer import RUNG_HEARD, AnswerKind
+from warnsvc.core.answer import AnswerKind
 from warnsvc.core.callout import Callout, CalloutState, Tried
 from warnsvc.core.escalation import Escalation, EscalationState
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 
+_WANTING = frozenset({EscalationState.CALLING, EscalationState.EXHAUSTED})
+"""An answer would still close these."""
+_ENDED = frozenset({CalloutState.WAITING, CalloutState.SILENT, CalloutState.STOPPED})
+"""Nobody is calling him, and he may be called."""
+_NOTICE_CHANNELS = (("sms", "mobile"), ("webhook", "webhook"), ("voice", "landline"))
+"""How a notice goes out, quietest first, and the kind of number it needs."""
 
-@dataclass(frozen=True, slots=True)
-class NewAttempt:
+
+class NewAttempt(NamedTuple):
     """An attempt to be planned. `listing` names the silent regions a superior is called for."""
 
     callout_id: int
@@ -67,7 +75,7 @@ class Changes:
     moot_escalations: set[int] = field(default_factory=set)
     """Escalations whose open tasks are no longer needed."""
     moot_callouts: set[int] = field(default_factory=set)
-    """Callouts whose open tasks are no longer needed."""
+    """Callouts that nobody need call by hand any more."""
     tasks: list[NewTask] = field(default_factory=list)
     alarms: list[NewAlarm] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
@@ -76,8 +84,10 @@ class Changes:
 class Case:
     """A working set. Tell it facts, then read `changes`.
 
-    `called_for`: callout → {escalation: region name} of every open escalation in which he is being
-    called, also those that are not in this working set. `told`: callouts to whom anything was sent.
+    `called_for`: callout → {escalation: region name} of every escalation that still wants an answer
+    (calling, or exhausted) and whose opened tiers hold him, also of those that are not in this
+    working set; those that are in it may be left out. Of those that are not, he is taken to be a
+    superior.
     """
 
     def __init__(
@@ -98,15 +108,30 @@ class Case:
         self._escalations = {e.id: e for e in escalations}
         self._callouts = {c.id: c for c in callouts}
         self._names = region_names
-        self._tried: dict[int, list[Tried]] = dict(tried or {})
-        self._called_for: dict[int, dict[int, str]] = dict(called_for or {})
-        self._stands_in: dict[int, list[int]] = {}
-        for escalation in self._escalations.values():
-            for tier in escalation.tiers:
-                for member in tier.members:
-                    self._stands_in.setdefault(member.callout_id, []).append(escalation.id)
-        self._reached: dict[int, None] = {}
+        self._tried: Mapping[int, list[Tried]] = tried or {}
+        self._called_for = self._all_called_for(called_for or {})
+        self._stands_in_: dict[int, list[int]] | None = None
+        self._reached: dict[int, list[int]] = {}
+        self._planned: dict[int, list[call.PlanAttempt]] = {}
         self.changes = Changes()
+
+    def _all_called_for(self, given: Mapping[int, dict[int, str]]) -> dict[int, dict[int, str]]:
+        """Callout → {escalation: region name if he is a superior there, else nothing}."""
+        found = {
+            callout: {e: name if self._stands_behind(e, callout) else "" for e, name in by.items()}
+            for callout, by in given.items()
+        }
+        for escalation in self._escalations.values():
+            if escalation.state in _WANTING:
+                for tier in escalation.tiers[: escalation.tier]:
+                    name = self._listed_name(escalation, tier)
+                    for member in tier.members:
+                        found.setdefault(member.callout_id, {})[escalation.id] = name
+        return found
+
+    def _listed_name(self, escalation: Escalation, tier: esc.Tier) -> str:
+        """What a superior is told; the region's own people know where they are."""
+        return "" if tier.source_code == escalation.region_code else self._names[escalation.id]
 
     # Facts ---------------------------------------------------------------------------------
 
@@ -135,14 +160,27 @@ class Case:
         self._finish()
 
     def raised(self, callout_id: int, rung: int) -> None:
-        """A receipt raised the rung. Below the closing rung it moves nothing else."""
-        self._tell(callout_id, call.Raised(rung))
-        if rung >= min(self._rule.closing_rung, RUNG_HEARD):
-            self._spread(callout_id)
-        self._finish()
+        """A receipt raised the rung. From the closing rung on, having heard is an answer."""
+        if rung < self._rule.closing_rung:
+            self._tell(callout_id, call.Raised(rung))
+            return
+        self.answered(
+            callout_id,
+            AnswerKind.HEARD,
+            rung,
+            happened_at=self._now,
+            actor=f"callout:{callout_id}",
+            channel="voice",
+        )
 
     def answered(
-        self, callout_id: int, kind: AnswerKind, rung: int, *, happened_at: datetime, actor: str,
+        self,
+        callout_id: int,
+        kind: AnswerKind,
+        rung: int,
+        *,
+        happened_at: datetime,
+        actor: str,
         channel: str,
     ) -> bool:
         """A person answered. Returns whether he was late: nobody was waiting for him any more."""
@@ -151,22 +189,33 @@ class Case:
         if kind is AnswerKind.UNCLEAR:
             self.changes.alarms.append(NewAlarm("unmatched", callout_id=callout_id))
             return late
+        if kind is AnswerKind.HEARD and rung < self._rule.closing_rung:
+            self.raised(callout_id, rung)
+            return late
         self._tell(callout_id, call.Answered(kind, rung, late, happened_at))
-        after = self._callouts[callout_id]
         self._line(
             "callout.refused" if kind is AnswerKind.REFUSED else "callout.answered",
-            callout_id=callout_id, from_state=before.state, to_state=after.state, actor=actor,
-            happened_at=happened_at, why="late" if late else "in_time",
-            data={"kind": kind.value, "rung": rung, "channel": channel, "contact": before.contact_id},
+            callout_id=callout_id,
+            from_state=before.state,
+            to_state=self._callouts[callout_id].state,
+            actor=actor,
+            happened_at=happened_at,
+            why="late" if late else "in_time",
+            data={"kind": kind, "rung": rung, "channel": channel, "contact": before.contact_id},
         )
-        if kind is not AnswerKind.REFUSED:
-            self.changes.moot_callouts.add(callout_id)
-        if kind is AnswerKind.HELP:
-            self.changes.alarms.append(NewAlarm("help", callout_id=callout_id))
-            self.changes.tasks.append(NewTask("help", callout_id=callout_id))
+        self._call_humans(before, kind)
         self._spread(callout_id)
         self._finish()
         return late
+
+    def _call_humans(self, before: Callout, kind: AnswerKind) -> None:
+        self.changes.moot_callouts.add(before.id)
+        if kind is AnswerKind.REFUSED and before.state is CalloutState.ANSWERED:
+            # His region counts as answered and stays so; somebody must know that he will not act.
+            self.changes.alarms.append(NewAlarm("refused", callout_id=before.id))
+        if kind is AnswerKind.HELP:
+            self.changes.alarms.append(NewAlarm("help", callout_id=before.id))
+            self.changes.tasks.append(NewTask("help", callout_id=before.id))
 
     def lift(self, *, expired: bool = False) -> None:
         """The bulletin was lifted, or ran out."""
@@ -174,99 +223,142 @@ class Case:
         for escalation_id in self._escalations:
             self._decide(escalation_id, fact)
         for callout_id in self._callouts:
-            self._tell(callout_id, call.Stop(silent=expired))
+            self._stop(callout_id, silent=expired)
 
     def is_late(self, callout_id: int) -> bool:
-        """Whether every window in which he was called has closed."""
+        """Whether every window in which he was called has closed; once answered, it is settled."""
         state = self._callouts[callout_id]
         if state.state is CalloutState.WAITING:
             return False
+        if state.state is CalloutState.ANSWERED:
+            return state.late
+        stands_in = map(self._escalations.__getitem__, self._stands_in(callout_id))
         return not any(
             escalation.state is EscalationState.CALLING
-            and self._tier_of(escalation, callout_id) == escalation.tier
-            for escalation in map(self._escalations.__getitem__, self._stands_in.get(callout_id, ()))
+            and _tier_of(escalation, callout_id) == escalation.tier
+            for escalation in stands_in
         )
 
     # Escalations ---------------------------------------------------------------------------
 
-    @staticmethod
-    def _tier_of(escalation: Escalation, callout_id: int) -> int:
-        for tier in escalation.tiers:
-            if any(member.callout_id == callout_id for member in tier.members):
-                return tier.ordinal
-        return 0
+    def _stands_in(self, callout_id: int) -> list[int]:
+        """The escalations of the working set that hold him. A release never asks."""
+        if self._stands_in_ is None:
+            self._stands_in_ = {}
+            for escalation in self._escalations.values():
+                for tier in escalation.tiers:
+                    for member in tier.members:
+                        self._stands_in_.setdefault(member.callout_id, []).append(escalation.id)
+        return self._stands_in_.get(callout_id, [])
 
     def _decide(self, escalation_id: int, fact: esc.Fact) -> None:
         before = self._escalations[escalation_id]
         after, effects = esc.decide(before, fact)
-        if after is not before:
-            self._escalations[escalation_id] = after
-            moved = (before.state, before.tier, before.deadline_at, before.late) != (
-                after.state, after.tier, after.deadline_at, after.late)
-            if moved:
-                self.changes.escalations[escalation_id] = after
+        if after is before:
+            return
+        self._escalations[escalation_id] = after
+        if _stored(after) != _stored(before):
+            self.changes.escalations[escalation_id] = after
+        was = before.state
         for effect in effects:
-            self._apply(before, after, effect)
+            was = self._apply(was, after, effect)
 
-    def _apply(self, before: Escalation, after: Escalation, effect: esc.Effect) -> None:
+    def _apply(
+        self, was: EscalationState, after: Escalation, effect: esc.Effect
+    ) -> EscalationState:
+        """Do what an effect asks; returns the state that it led to."""
         match effect:
             case esc.TierOpened():
-                self._tier_opened(before, after, effect)
+                return self._tier_opened(was, after, effect)
             case esc.TierEmpty(ordinal):
-                self._escalation_line("escalation.tier_empty", before, after, "empty", tier=ordinal)
+                self._escalation_line("escalation.tier_empty", was, was, after, "empty", ordinal)
                 self.changes.alarms.append(NewAlarm("no_contact", escalation_id=after.id))
+                return was
             case esc.QuorumMet(ordinal, late):
-                why = "late" if late else "quorum"
-                self._escalation_line("escalation.answered", before, after, why, tier=ordinal)
-                self.changes.moot_escalations.add(after.id)
-                self._close(after, answered_tier=ordinal)
-            case esc.LateAnswer(ordinal):
-                self._escalation_line("escalation.answered_late", before, after, "late", tier=ordinal)
-                self._stand_down(after, ordinal)
+                return self._quorum_met(was, after, ordinal, late=late)
+            case esc.LateAnswer(ordinal, instead_of):
+                self._escalation_line("escalation.answered_late", was, was, after, "late", ordinal)
+                self._stand_down(after, after.tiers[ordinal:instead_of])
+                return was
             case esc.Exhausted(why):
-                self._escalation_line("escalation.exhausted", before, after, why, tier=after.tier)
-                self.changes.alarms.append(NewAlarm("exhausted", escalation_id=after.id))
-                self.changes.tasks.append(NewTask("knock", escalation_id=after.id))
-                self._close(after, answered_tier=None)
-            case esc.Ended(state, unanswered):
-                self._escalation_line(f"escalation.{state}", before, after, state, tier=after.tier)
-                if unanswered:
-                    self.changes.alarms.append(NewAlarm("expired", escalation_id=after.id))
-                    self.changes.tasks.append(NewTask("knock", escalation_id=after.id))
-                else:
-                    self.changes.moot_escalations.add(after.id)
+                return self._exhausted(was, after, why)
+            case esc.Ended():
+                return self._ended(was, after, effect)
+            case _:
+                assert_never(effect)
 
-    def _tier_opened(self, before: Escalation, after: Escalation, effect: esc.TierOpened) -> None:
+    def _tier_opened(
+        self, was: EscalationState, after: Escalation, effect: esc.TierOpened
+    ) -> EscalationState:
         tier = after.tiers[effect.ordinal - 1]
+        to = EscalationState.CALLING
         self._escalation_line(
-            "escalation.tier_opened", before, after, effect.why, tier=effect.ordinal,
-            callouts=list(effect.callout_ids), window=tier.window_seconds,
+            "escalation.tier_opened",
+            was,
+            to,
+            after,
+            effect.why,
+            effect.ordinal,
+            callouts=list(effect.callout_ids),
+            window=tier.window_seconds,
         )
+        name = self._listed_name(after, tier)
         for callout_id in effect.callout_ids:
-            self._called_for.setdefault(callout_id, {})[after.id] = self._names[after.id]
-            self._reached[callout_id] = None
+            self._called_for.setdefault(callout_id, {})[after.id] = name
+            self._reached.setdefault(callout_id, []).append(after.id)
+        return to
 
-    def _close(self, escalation: Escalation, *, answered_tier: int | None) -> None:
-        """Let go of everybody who was called for this region only."""
-        for tier in escalation.tiers[: escalation.tier]:
-            for member in tier.members:
-                open_for = self._called_for.get(member.callout_id, {})
-                open_for.pop(escalation.id, None)
-                if not open_for:
-                    self._tell(member.callout_id, call.Stop(silent=answered_tier is None))
-        if answered_tier is not None:
-            self._stand_down(escalation, answered_tier)
+    def _quorum_met(
+        self, was: EscalationState, after: Escalation, ordinal: int, *, late: bool
+    ) -> EscalationState:
+        to = EscalationState.ANSWERED
+        why = "late" if late else "quorum"
+        self._escalation_line("escalation.answered", was, to, after, why, ordinal)
+        self.changes.moot_escalations.add(after.id)
+        self._let_go(after)
+        self._stand_down(after, after.tiers[ordinal : after.tier])
+        return to
 
-    def _stand_down(self, escalation: Escalation, answered_tier: int) -> None:
-        """Tell the superiors who were called because of this region that it has answered."""
-        for tier in escalation.tiers[answered_tier : escalation.tier]:
+    def _exhausted(self, was: EscalationState, after: Escalation, why: str) -> EscalationState:
+        to = EscalationState.EXHAUSTED
+        self._escalation_line("escalation.exhausted", was, to, after, why, after.tier)
+        self.changes.alarms.append(NewAlarm("exhausted", escalation_id=after.id))
+        self.changes.tasks.append(NewTask("knock", escalation_id=after.id))
+        for callout_id in _called(after):
+            if callout_id not in self._planned and not self._is_awaited(callout_id):
+                self._tell(callout_id, call.GiveUp())
+        return to
+
+    def _ended(self, was: EscalationState, after: Escalation, effect: esc.Ended) -> EscalationState:
+        to = effect.state
+        self._escalation_line(f"escalation.{to}", was, to, after, to, after.tier)
+        if effect.unanswered:
+            self.changes.alarms.append(NewAlarm("expired", escalation_id=after.id))
+            self.changes.tasks.append(NewTask("knock", escalation_id=after.id))
+        else:
+            self.changes.moot_escalations.add(after.id)
+        return to
+
+    def _is_awaited(self, callout_id: int) -> bool:
+        """Whether a window is open in which he is being called."""
+        inside = (self._escalations.get(e) for e in self._called_for.get(callout_id, ()))
+        return any(e is None or e.state is EscalationState.CALLING for e in inside)
+
+    def _let_go(self, escalation: Escalation) -> None:
+        """Stop calling everybody who was called for this region only."""
+        for callout_id in _called(escalation):
+            wanted_for = self._called_for.get(callout_id, {})
+            wanted_for.pop(escalation.id, None)
+            if not wanted_for:
+                self._stop(callout_id, silent=False)
+
+    def _stand_down(self, escalation: Escalation, tiers: Iterable[esc.Tier]) -> None:
+        """Tell those who were called because this region was silent that it has answered."""
+        for tier in tiers:
             for member in tier.members:
                 state = self._callouts[member.callout_id]
-                if not self._called_for.get(member.callout_id) and self._was_told(state):
-                    self._notice(state, "stand_down", (self._names[escalation.id],))
-
-    def _was_told(self, state: Callout) -> bool:
-        return state.state is not CalloutState.WAITING and bool(self._tried.get(state.id))
+                if not self._called_for.get(member.callout_id) and self._tried.get(state.id):
+                    self._notice(state, "stand_down", [escalation.id])
 
     # Callouts ------------------------------------------------------------------------------
 
@@ -277,46 +369,68 @@ class Case:
         the township.
         """
         while self._reached:
-            callout_ids, self._reached = list(self._reached), {}
-            for callout_id in callout_ids:
-                self._begin(callout_id)
+            reached, self._reached = self._reached, {}
+            for callout_id, escalation_ids in reached.items():
+                self._reach(self._callouts[callout_id], escalation_ids)
 
-    def _begin(self, callout_id: int) -> None:
+    def _reach(self, state: Callout, escalation_ids: list[int]) -> None:
+        """Tiers that hold him have opened: call him, or tell him that there is more."""
+        wanting = [e for e in escalation_ids if self._escalations[e].state in _WANTING]
+        if self._may_start(state):
+            if wanting:
+                self._start(state, wanting)
+        elif state.state is CalloutState.ANSWERED:
+            self._inform(state, escalation_ids)
+        elif state.state is CalloutState.CALLING:
+            self._inform(state, wanting)
+
+    def _may_start(self, state: Callout) -> bool:
+        """Whether nobody is calling him: not yet, not any more, or his rounds ended long ago."""
+        if state.state in _ENDED:
+            return True
+        if state.state is not CalloutState.CALLING or state.due_at is not None:
+            return False
+        assert state.started_at is not None, "a callout that is called has begun"
+        window = timedelta(seconds=self._rule.tier(state.tier).window_seconds)
+        return state.robot_ok and self._now >= state.started_at + window
+
+    def _start(self, state: Callout, escalation_ids: list[int]) -> None:
+        ordinal = max([_tier_of(self._escalations[e], state.id) for e in escalation_ids])
+        self._line(
+            "callout.started",
+            callout_id=state.id,
+            from_state=state.state,
+            to_state=CalloutState.CALLING,
+            why=f"tier {ordinal}",
+            data={"contact": state.contact_id, "tier": ordinal},
+        )
+        again = state.state is not CalloutState.WAITING
+        if again:
+            self._callouts[state.id] = replace(state, state=CalloutState.WAITING)
+        self._tell(state.id, call.Start(ordinal, self._now))
+        if again:
+            self._spread(state.id)
+
+    def _inform(self, state: Callout, escalation_ids: Iterable[int]) -> None:
+        """He has been called already; a text names the regions that have joined."""
+        behind = [e for e in escalation_ids if self._stands_behind(e, state.id)]
+        if behind and (state.id in self._tried or state.id in self._planned):
+            self._notice(state, "inform", behind)
+
+    def _stop(self, callout_id: int, *, silent: bool) -> None:
         state = self._callouts[callout_id]
-        if state.state is CalloutState.WAITING:
-            ordinal = max(
-                self._tier_of(self._escalations[e], callout_id)
-                for e in self._called_for[callout_id] if e in self._escalations
-            )
-            self._tell(callout_id, call.Start(ordinal, self._now))
-            self._line(
-                "callout.started", callout_id=callout_id, from_state=state.state,
-                to_state=self._callouts[callout_id].state, why=f"tier {ordinal}",
-                data={"contact": state.contact_id, "tier": ordinal},
-            )
-        else:
-            newly = tuple(self._called_for.get(callout_id, {}).values())
-            if self._superior(callout_id) and newly:
-                self._notice(state, "inform", newly)
-            self._revive(state)
-        self._spread(callout_id)
-
-    def _revive(self, state: Callout) -> None:
-        """A tier reached somebody whose calling had ended elsewhere: he is needed again."""
-        if state.state in {CalloutState.SILENT, CalloutState.STOPPED}:
-            waiting = replace(state, state=CalloutState.WAITING, step=0, due_at=None)
-            self._callouts[state.id] = waiting
-            tier = max(
-                (self._tier_of(self._escalations[e], state.id)
-                 for e in self._stands_in.get(state.id, ())), default=1)
-            self._tell(state.id, call.Start(tier, self._now))
+        self._tell(callout_id, call.Stop(silent))
+        if not state.robot_ok:
+            self.changes.moot_callouts.add(callout_id)
 
     def _tell(self, callout_id: int, fact: call.Fact) -> None:
         before = self._callouts[callout_id]
-        tier = fact.tier if isinstance(fact, call.Start) else max(before.tier, 1)
-        tried = self._tried.get(callout_id, [])
-        after, effects = call.decide(before, fact, rule=self._rule.tier(tier), tried=tried)
-        if after is not before and after != before:
+        rule = self._rule.tier(fact.tier if isinstance(fact, call.Start) else before.tier or 1)
+        tried: Sequence[Tried] = self._tried.get(callout_id, ())
+        if callout_id in self._planned:
+            tried = [*tried, *(Tried(*planned) for planned in self._planned[callout_id])]
+        after, effects = call.decide(before, fact, rule=rule, tried=tried)
+        if after is not before:
             self._callouts[callout_id] = after
             self.changes.callouts[callout_id] = after
         for effect in effects:
@@ -324,76 +438,132 @@ class Case:
 
     def _apply_to_callout(self, state: Callout, effect: call.Effect) -> None:
         match effect:
-            case call.PlanAttempt(channel, tier, number, address):
-                listing: tuple[str, ...] = ()
-                if self._superior(state.id):
-                    listing = tuple(self._called_for.get(state.id, {}).values())
-                self.changes.attempts.append(
-                    NewAttempt(state.id, channel, tier, number, address, "call", listing)
-                )
-                self._tried.setdefault(state.id, []).append(Tried(channel, tier, number, address))
+            case call.PlanAttempt():
+                self._plan_attempt(state.id, effect)
             case call.CancelUnsent():
                 self.changes.cancel_unsent.add(state.id)
             case call.CallByHand():
                 self.changes.tasks.append(NewTask("call_by_hand", callout_id=state.id))
-            case call.Unreachable():
-                self._line(
-                    "callout.unreachable", callout_id=state.id, to_state=state.state,
-                    data={"contact": state.contact_id},
-                )
-                self.changes.tasks.append(NewTask("fix_number", callout_id=state.id))
-                self._spread(state.id)
+            case call.Unreachable(away):
+                self._unreachable(state, away=away)
+            case _:
+                assert_never(effect)
+
+    def _plan_attempt(self, callout_id: int, planned: call.PlanAttempt) -> None:
+        channel, tier, number, address = planned
+        listing = self._listing(callout_id)
+        self.changes.attempts.append(
+            NewAttempt(callout_id, channel, tier, number, address, "call", listing)
+        )
+        self._planned.setdefault(callout_id, []).append(planned)
+
+    def _unreachable(self, state: Callout, *, away: bool) -> None:
+        self._line(
+            "callout.unreachable",
+            callout_id=state.id,
+            from_state=CalloutState.CALLING,
+            to_state=state.state,
+            why="away" if away else "no_address",
+            data={"contact": state.contact_id},
+        )
+        if not away:  # A phone that is off has the right number.
+            self.changes.tasks.append(NewTask("fix_number", callout_id=state.id))
+        self._spread(state.id)
 
     def _spread(self, callout_id: int) -> None:
         """Tell every escalation he stands in where he stands."""
         state = self._callouts[callout_id]
-        fact = esc.Standing(
-            callout_id, state.rung, state.state in call.HOPELESS, self._now
-        )
-        for escalation_id in self._stands_in.get(callout_id, ()):
+        fact = esc.Standing(callout_id, state.rung, state.state in call.HOPELESS, self._now)
+        for escalation_id in self._stands_in(callout_id):
             self._decide(escalation_id, fact)
 
-    def _superior(self, callout_id: int) -> bool:
-        """Whether he stands behind a region that is not his own."""
-        return any(
-            tier.source_code != self._escalations[e].region_code
-            for e in self._stands_in.get(callout_id, ())
-            for tier in self._escalations[e].tiers
-            if any(member.callout_id == callout_id for member in tier.members)
-        )
+    def _stands_behind(self, escalation_id: int, callout_id: int) -> bool:
+        """Whether he is a superior there, not one of the region's own people."""
+        escalation = self._escalations.get(escalation_id)
+        if escalation is None:
+            return True
+        tier = _tier_of(escalation, callout_id)
+        return tier > 0 and escalation.tiers[tier - 1].source_code != escalation.region_code
 
-    def _notice(self, state: Callout, purpose: str, listing: tuple[str, ...]) -> None:
-        """A text that asks for nothing: to the first address that takes one, else by voice."""
-        for channel, kinds in (("sms", {"mobile"}), ("webhook", {"webhook"}), ("voice", {"landline"})):
-            for number in state.numbers:
-                if number.kind in kinds and not number.failed:
-                    count = sum(1 for a in self.changes.attempts if a.purpose == purpose)
-                    self.changes.attempts.append(
-                        NewAttempt(state.id, channel, max(state.tier, 1), 0, number.address,
-                                   purpose, listing)
-                    )
-                    assert count >= 0
-                    return
+    def _listing(self, callout_id: int) -> tuple[str, ...]:
+        """The names of the silent regions he is called for as a superior."""
+        return tuple(filter(None, self._called_for.get(callout_id, {}).values()))
+
+    def _notice(self, state: Callout, purpose: str, escalation_ids: list[int]) -> None:
+        """A text that asks for nothing. Its number is the escalation's id: told once about each."""
+        for channel, kind in _NOTICE_CHANNELS:
+            usable = [n.address for n in state.numbers if n.kind == kind and not n.failed]
+            if usable:
+                listing = tuple([self._names[e] for e in escalation_ids])
+                number, tier = min(escalation_ids), max(state.tier, 1)
+                self.changes.attempts.append(
+                    NewAttempt(state.id, channel, tier, number, usable[0], purpose, listing)
+                )
+                return
 
     # Lines ---------------------------------------------------------------------------------
 
     def _escalation_line(
-        self, act: str, before: Escalation, after: Escalation, why: str, **data: object
+        self,
+        act: str,
+        was: EscalationState,
+        to: EscalationState,
+        after: Escalation,
+        why: str,
+        tier: int,
+        **data: object,
     ) -> None:
         self._line(
-            act, escalation_id=after.id, from_state=before.state, to_state=after.state, why=why,
-            data={"region": after.region_code, **data},
+            act,
+            escalation_id=after.id,
+            from_state=was,
+            to_state=to,
+            why=why,
+            data={"region": after.region_code, "tier": tier, **data},
         )
 
     def _line(
-        self, act: str, *, escalation_id: int | None = None, callout_id: int | None = None,
-        from_state: str = "", to_state: str = "", why: str = "", actor: str = "system",
-        happened_at: datetime | None = None, data: Mapping[str, object] | None = None,
+        self,
+        act: str,
+        *,
+        escalation_id: int | None = None,
+        callout_id: int | None = None,
+        from_state: str = "",
+        to_state: str = "",
+        why: str = "",
+        actor: str = "system",
+        happened_at: datetime | None = None,
+        data: Mapping[str, object],
     ) -> None:
         self.changes.lines.append(
             Line(
-                act=act, actor=actor, bulletin_id=self._bulletin_id, escalation_id=escalation_id,
-                callout_id=callout_id, from_state=str(from_state), to_state=str(to_state), why=why,
-                happened_at=happened_at, data=data or {},
+                act=act,
+                actor=actor,
+                bulletin_id=self._bulletin_id,
+                escalation_id=escalation_id,
+                callout_id=callout_id,
+                from_state=from_state,
+                to_state=to_state,
+                why=why,
+                happened_at=happened_at,
+                data=data,
             )
         )
+
+
+def _stored(escalation: Escalation) -> tuple[object, ...]:
+    """What a row holds of it; where members stand is in the callouts' rows."""
+    return (escalation.state, escalation.tier, escalation.deadline_at, escalation.late)
+
+
+def _called(escalation: Escalation) -> list[int]:
+    """Everybody in the tiers that have been opened."""
+    return [m.callout_id for tier in escalation.tiers[: escalation.tier] for m in tier.members]
+
+
+def _tier_of(escalation: Escalation, callout_id: int) -> int:
+    for tier in escalation.tiers:
+        for member in tier.members:
+            if member.callout_id == callout_id:
+                return tier.ordinal
+    return 0

@@ -61,7 +61,11 @@ class Tier:
 
     def answered(self, closing_rung: int) -> int:
         """How many members have reached the rung."""
-        return sum(1 for member in self.members if member.rung >= closing_rung)
+        count = 0
+        for member in self.members:  # Plain loops: a release asks this a hundred thousand times.
+            if member.rung >= closing_rung:
+                count += 1
+        return count
 
     def met(self, closing_rung: int) -> bool:
         """Whether enough have answered. An empty tier never has."""
@@ -70,9 +74,11 @@ class Tier:
 
     def can_still_meet(self, closing_rung: int) -> bool:
         """Whether enough have answered or may still."""
-        need = self.quorum.need(len(self.members))
-        possible = sum(1 for m in self.members if m.rung >= closing_rung or not m.hopeless)
-        return 0 < need <= possible
+        possible = 0
+        for member in self.members:
+            if not member.hopeless or member.rung >= closing_rung:
+                possible += 1
+        return 0 < self.quorum.need(len(self.members)) <= possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +162,10 @@ class QuorumMet:
 
 @dataclass(frozen=True, slots=True)
 class LateAnswer:
-    """An earlier tier answered after a later one had closed it: stand the later ones down."""
+    """An earlier tier answered after `instead_of` had closed it: stand those between down."""
 
     ordinal: int
+    instead_of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,30 +207,40 @@ def decide(state: Escalation, fact: Fact) -> tuple[Escalation, tuple[Effect, ...
 
 
 def _with_standing(state: Escalation, fact: Standing) -> Escalation:
-    def updated(member: Member) -> Member:
-        if member.callout_id != fact.callout_id:
-            return member
-        return Member(member.callout_id, max(member.rung, fact.rung), fact.hopeless)
-
-    tiers = tuple(
-        Tier(t.ordinal, t.window_seconds, t.quorum, tuple(map(updated, t.members)), t.source_code)
-        if any(m.callout_id == fact.callout_id for m in t.members)
-        else t
-        for t in state.tiers
-    )
-    return replace(state, tiers=tiers)
+    """Note where a member stands. The very same state comes back when that is known already."""
+    for place, tier in enumerate(state.tiers):
+        for seat, member in enumerate(tier.members):
+            if member.callout_id == fact.callout_id:
+                rung = max(member.rung, fact.rung)
+                if (rung, fact.hopeless) == (member.rung, member.hopeless):
+                    return state
+                noted = Member(member.callout_id, rung, fact.hopeless)
+                members = (*tier.members[:seat], noted, *tier.members[seat + 1 :])
+                updated = replace(tier, members=members)
+                return replace(
+                    state, tiers=(*state.tiers[:place], updated, *state.tiers[place + 1 :])
+                )
+    return state
 
 
 def _first_met(state: Escalation) -> Tier | None:
-    """The lowest opened tier that has answered."""
-    return next((t for t in state.tiers[: state.tier] if t.met(state.closing_rung)), None)
+    """The lowest tier that has answered, of those that count.
+
+    The region's own people count before their tier is open, should one of them answer elsewhere; a
+    superior counts only once he has been called for this region.
+    """
+    for tier in state.tiers:
+        counts = tier.ordinal <= state.tier or tier.source_code == state.region_code
+        if counts and tier.met(state.closing_rung):
+            return tier
+    return None
 
 
 def _late_answer(before: Escalation, after: Escalation) -> tuple[Effect, ...]:
     old, new = _first_met(before), _first_met(after)
     if old is None or new is None or new.ordinal >= old.ordinal:
         return ()
-    return (LateAnswer(new.ordinal),)
+    return (LateAnswer(new.ordinal, old.ordinal),)
 
 
 def _end(state: Escalation, ended: EscalationState) -> tuple[Escalation, tuple[Effect, ...]]:
@@ -251,9 +268,7 @@ def _look(
         if met is not None:
             late = state.late or state.state is EscalationState.EXHAUSTED
             effects.append(QuorumMet(met.ordinal, late))
-            answered = replace(
-                state, state=EscalationState.ANSWERED, deadline_at=None, late=late
-            )
+            answered = replace(state, state=EscalationState.ANSWERED, deadline_at=None, late=late)
             return answered, tuple(effects)
         why = _why_next(state, now)
         if why is None:
@@ -283,9 +298,20 @@ def _next_tier(state: Escalation, now: datetime, why: str) -> tuple[Escalation, 
             continue
         effects.append(TierOpened(tier.ordinal, tuple(m.callout_id for m in tier.members), why))
         deadline = now + timedelta(seconds=tier.window_seconds)
-        opened = replace(
-            state, state=EscalationState.CALLING, tier=tier.ordinal, deadline_at=deadline
-        )
-        return opened, effects
+        return _calling(state, tier.ordinal, deadline), effects
     effects.append(Exhausted(why if state.tiers else "no_contact"))
     return replace(state, state=EscalationState.EXHAUSTED, deadline_at=None), effects
+
+
+def _calling(state: Escalation, tier: int, deadline_at: datetime) -> Escalation:
+    """Written out, because `replace` is ten times slower and every release pays for it."""
+    return Escalation(
+        state.id,
+        state.region_code,
+        EscalationState.CALLING,
+        tier,
+        deadline_at,
+        state.tiers,
+        state.closing_rung,
+        state.late,
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hazard:
-    """One kind of danger. `colours` are those that the national table knows for it."""
+    """One kind of danger, with its names. Uyghur and Kazakh await review by native speakers."""
 
     code: str
     zh: str
@@ -20,13 +20,22 @@ class Hazard:
 
 
 _TABLE = (
-    Hazard(code="11A51", zh="山洪", en="Flash flood", grave=True, ug="سەل ئاپىتى", kk="سەل تاسقىنى"),
+    Hazard(
+        code="11A51", zh="山洪", en="Flash flood", grave=True, ug="سەل ئاپىتى", kk="سەل تاسقىنى"
+    ),
     Hazard(code="11A01", zh="洪水", en="Flood", ug="كەلكۈن", kk="سۋ تاسقىنى"),
     Hazard(code="11A02", zh="内涝", en="Waterlogging"),
     Hazard(code="11A03", zh="水库险情", en="Reservoir danger", grave=True),
     Hazard(code="11A04", zh="堤防险情", en="Dike danger", grave=True),
     Hazard(code="11A05", zh="凌汛", en="Ice-jam flood", grave=True),
-    Hazard(code="11D02", zh="泥石流", en="Debris flow", grave=True, ug="لاي-تاش ئېقىمى", kk="سەل-لاي كوشكىن"),
+    Hazard(
+        code="11D02",
+        zh="泥石流",
+        en="Debris flow",
+        grave=True,
+        ug="لاي-تاش ئېقىمى",
+        kk="سەل-لاي كوشكىن",
+    ),
     Hazard(code="11B37", zh="地质灾害", en="Geological hazard", grave=True),
     Hazard(code="11B03", zh="暴雨", en="Rainstorm", ug="قارا يامغۇر", kk="نوسەر جاۋىن"),
     Hazard(code="11B04", zh="暴雪", en="Snowstorm", ug="قارلىق بوران", kk="قارلى بوران"),

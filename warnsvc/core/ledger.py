@@ -1,8 +1,8 @@
 """The ledger (台账): lines as canonical bytes, and the Merkle tree over them.
 
-    transition ──► Line ──body()──► bytes ──leaf_hash()──► leaf        in the transition's transaction
-    sequencer: leaf ──► CompactRange.append ──► root                   shortly after, gap-free
-    export: lines + head ──verify_lines()──► Verdict                   offline, hashlib only
+    transition ──► Line ──body()──► bytes ──leaf_hash()──► leaf    in the transition's transaction
+    sequencer: leaf ──► CompactRange.append ──► root               shortly after, gap-free
+    export: lines + head ──verify_lines()──► Verdict               offline, hashlib only
 
 Leaf hash = SHA-256(0x00 ‖ bytes), node = SHA-256(0x01 ‖ left ‖ right). Source: RFC 6962 §2.1.
 Bodies hold ids, never names, numbers or what somebody wrote: those can be erased, this cannot.
@@ -17,6 +17,8 @@ from typing import Any
 
 HASH_BYTES = 32
 FORMAT = 1
+WHOLE_NUMBER_MAX = 2**53
+"""From here on readers of other languages round (RFC 8785 §3.2.2.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +41,17 @@ class Line:
 
 def instant(at: datetime) -> str:
     """Return an instant as the ledger writes it: UTC, milliseconds, `Z`."""
+    assert at.tzinfo is not None, "a naive instant would be taken for local time"
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def body(line: Line, *, line_id: int, entered_at: datetime) -> bytes:
     """Return the exact bytes that are stored and hashed: sorted keys, no spaces, UTF-8."""
     document: dict[str, Any] = {
-        "v": FORMAT, "id": line_id, "at": instant(entered_at), "act": line.act,
+        "v": FORMAT,
+        "id": line_id,
+        "at": instant(entered_at),
+        "act": line.act,
         "actor": line.actor,
     }
     if line.bulletin_id is not None:
@@ -63,8 +69,19 @@ def body(line: Line, *, line_id: int, entered_at: datetime) -> bytes:
     if line.happened_at is not None:
         document["happened"] = instant(line.happened_at)
     if line.data:
-        document["data"] = dict(line.data)
+        document["data"] = {key: _plain(value) for key, value in line.data.items()}
     return canonical(document)
+
+
+def _plain(value: object) -> object:
+    """Refuse what two programs would write differently. Raises TypeError."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and abs(value) < WHOLE_NUMBER_MAX:
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise TypeError(f"the ledger does not write a {type(value).__name__} of this kind")
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
@@ -94,6 +111,7 @@ class CompactRange:
     """
 
     def __init__(self, size: int = 0, edge: bytes = b"") -> None:
+        assert len(edge) % HASH_BYTES == 0, "the edge is cut"
         self.size = size
         self._edge = [edge[i : i + HASH_BYTES] for i in range(0, len(edge), HASH_BYTES)]
         assert len(self._edge) == size.bit_count(), "the edge does not belong to this size"
@@ -147,7 +165,8 @@ class Verdict:
     size: int
     root: bytes
     fault: str = ""
-    """`content` (bytes do not match the leaf), `gap`, `root`, `size`, or empty."""
+    """`content` (bytes do not match the leaf), `gap`, `size` (lines cut off or added), `root` (the
+    lines fit each other, but are not the ones that were counted), or empty."""
     bad_seq: int | None = None
 
 
@@ -161,7 +180,7 @@ def verify_lines(lines: Iterable[ExportedLine], head: Head) -> Verdict:
             return _bad(tree, "content", line.seq)
         tree.append(line.leaf)
     if tree.size != head.size:
-        return _bad(tree, "size", tree.size)
+        return _bad(tree, "size", min(tree.size, head.size))
     if tree.root() != head.root:
         return _bad(tree, "root", None)
     return Verdict(ok=True, size=tree.size, root=tree.root())

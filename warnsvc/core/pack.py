@@ -1,7 +1,7 @@
 """Rule packs (叫应规则): who is called how, by hazard, colour and hour.
 
 A pack is data with a version. At release the one `Rule` that applies is frozen into the bulletin,
-so that a later edit never changes a warning under way. Source of the default numbers: domain.md (b).
+so that a later edit never changes a warning under way. Source of the defaults: domain.md (b).
 """
 
 import json
@@ -13,6 +13,10 @@ from typing import Any
 from warnsvc.core.bulletin import Colour
 from warnsvc.core.hazard import hazard_of
 
+CLOSING_RUNG_MIN = 5
+"""Heard in full. Below it stand receipts, and a receipt is not an answer (law 1)."""
+CLOSING_RUNG_MAX = 7
+"""On post: what lies above is told in reports, not by a key."""
 NIGHT_BEGINS = 22
 NIGHT_ENDS = 7
 """Local hours between which a text alone wakes nobody, so voice goes first."""
@@ -109,39 +113,69 @@ def _steps(*rounds: tuple[int, str]) -> tuple[Step, ...]:
 
 
 def _rule(
-    *, minutes: int, steps: tuple[Step, ...], levels_up: int, closing_rung: int, two_person: bool,
+    *,
+    minutes: int,
+    steps: tuple[Step, ...],
+    levels_up: int,
+    closing_rung: int,
+    two_person: bool,
     unknown_resend: bool = False,
 ) -> Rule:
     tier = TierRule(window_seconds=minutes * 60, steps=steps)
     return Rule(
-        pack="县级默认", version=1, tiers=(tier,), levels_up=levels_up, closing_rung=closing_rung,
-        two_person=two_person, unknown_resend=unknown_resend,
+        pack="县级默认",
+        version=1,
+        tiers=(tier,),
+        levels_up=levels_up,
+        closing_rung=closing_rung,
+        two_person=two_person,
+        unknown_resend=unknown_resend,
     )
 
 
-_BLUE = _rule(minutes=60, steps=_steps((0, "sms+webhook")), levels_up=1, closing_rung=5, two_person=False)
+_BLUE = _rule(
+    minutes=60, steps=_steps((0, "sms+webhook")), levels_up=1, closing_rung=5, two_person=False
+)
 _YELLOW = _rule(
-    minutes=30, steps=_steps((0, "sms+webhook"), (900, "voice")), levels_up=1, closing_rung=5,
+    minutes=30,
+    steps=_steps((0, "sms+webhook"), (900, "voice")),
+    levels_up=1,
+    closing_rung=5,
     two_person=True,
 )
 _ORANGE = _rule(
-    minutes=5, steps=_steps((0, "sms+webhook"), (180, "voice"), (240, "voice")), levels_up=2,
-    closing_rung=6, two_person=True,
+    minutes=5,
+    steps=_steps((0, "sms+webhook"), (180, "voice"), (240, "voice")),
+    levels_up=2,
+    closing_rung=6,
+    two_person=True,
 )
 _ORANGE_NIGHT = _rule(
-    minutes=5, steps=_steps((0, "sms+voice+webhook"), (120, "voice"), (240, "voice")), levels_up=2,
-    closing_rung=6, two_person=True,
+    minutes=5,
+    steps=_steps((0, "sms+voice+webhook"), (120, "voice"), (240, "voice")),
+    levels_up=2,
+    closing_rung=6,
+    two_person=True,
 )
 _RED = _rule(
-    minutes=5, steps=_steps((0, "sms+voice+webhook"), (100, "voice"), (200, "voice")), levels_up=2,
-    closing_rung=6, two_person=True, unknown_resend=True,
+    minutes=5,
+    steps=_steps((0, "sms+voice+webhook"), (100, "voice"), (200, "voice")),
+    levels_up=2,
+    closing_rung=6,
+    two_person=True,
+    unknown_resend=True,
 )
 
 DEFAULT_PACK = Pack(
     name="县级默认",
     version=1,
     day={Colour.BLUE: _BLUE, Colour.YELLOW: _YELLOW, Colour.ORANGE: _ORANGE, Colour.RED: _RED},
-    night={Colour.BLUE: _BLUE, Colour.YELLOW: _YELLOW, Colour.ORANGE: _ORANGE_NIGHT, Colour.RED: _RED},
+    night={
+        Colour.BLUE: _BLUE,
+        Colour.YELLOW: _YELLOW,
+        Colour.ORANGE: _ORANGE_NIGHT,
+        Colour.RED: _RED,
+    },
 )
 
 
@@ -149,8 +183,11 @@ def rule_to_json(rule: Rule) -> str:
     """Return the rule as the document that is frozen into a bulletin."""
     return json.dumps(
         {
-            "pack": rule.pack, "version": rule.version, "levels_up": rule.levels_up,
-            "closing_rung": rule.closing_rung, "two_person": rule.two_person,
+            "pack": rule.pack,
+            "version": rule.version,
+            "levels_up": rule.levels_up,
+            "closing_rung": rule.closing_rung,
+            "two_person": rule.two_person,
             "unknown_resend": rule.unknown_resend,
             "tiers": [
                 {
@@ -164,19 +201,50 @@ def rule_to_json(rule: Rule) -> str:
                 for tier in rule.tiers
             ],
         },
-        ensure_ascii=False, sort_keys=True, separators=(",", ":"),
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
     )
 
 
 def rule_from_json(text: str) -> Rule:
-    """Read a frozen rule. Raises KeyError or ValueError when the document is not one."""
+    """Read a frozen rule. Raises KeyError, TypeError or ValueError when it is not one."""
     document: dict[str, Any] = json.loads(text)
-    return Rule(
-        pack=document["pack"], version=document["version"], levels_up=document["levels_up"],
-        closing_rung=document["closing_rung"], two_person=document["two_person"],
+    rule = Rule(
+        pack=document["pack"],
+        version=document["version"],
+        levels_up=document["levels_up"],
+        closing_rung=document["closing_rung"],
+        two_person=document["two_person"],
         unknown_resend=document["unknown_resend"],
         tiers=tuple(_tier_from(tier) for tier in document["tiers"]),
     )
+    check_rule(rule)
+    return rule
+
+
+def check_rule(rule: Rule) -> None:
+    """Raise ValueError when nobody could be called, or nothing closed, by this rule."""
+    if not rule.tiers:
+        raise ValueError("a rule needs a tier")
+    if not CLOSING_RUNG_MIN <= rule.closing_rung <= CLOSING_RUNG_MAX:
+        raise ValueError(f"no answer reaches rung {rule.closing_rung} and no other")
+    if rule.levels_up < 0:
+        raise ValueError("superiors are counted from 0")
+    for tier in rule.tiers:
+        _check_tier(tier)
+
+
+def _check_tier(tier: TierRule) -> None:
+    seconds = [step.after_seconds for step in tier.steps]
+    if not seconds or seconds[0] != 0 or seconds != sorted(set(seconds)):
+        raise ValueError("the first step comes at 0 seconds, and each later than the one before")
+    if not all(step.channels for step in tier.steps):
+        raise ValueError("a step needs a channel")
+    if tier.window_seconds <= seconds[-1]:
+        raise ValueError("the window closes before the last step")
+    if tier.quorum.n < 1:
+        raise ValueError("a quorum of nobody is never met")
 
 
 def _tier_from(document: dict[str, Any]) -> TierRule:

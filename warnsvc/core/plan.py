@@ -6,9 +6,11 @@
     a person in several targets             ──► one callout, many memberships
 
 Nothing is left out in silence: a target without anybody, a tier nobody stands in and a person
-without a usable number are all `Gap`s that the signing screen shows. Source: domain.md (b), (h) 6, 13.
+without a usable number are all `Gap`s that the signing screen shows.
+Source: domain.md (b), (h) 6, 13.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -30,7 +32,8 @@ class GapKind(StrEnum):
     NO_CONTACT = "no_contact"
     """Nobody stands in any tier of this region: it goes to the duty desk at once."""
     EMPTY_TIER = "empty_tier"
-    """A tier was named but holds nobody who can be called; the next is called instead."""
+    """A tier was named but nobody holds it now; the next is called instead. `region_code` is the
+    region whose tier it is, which may be a superior's."""
     UNREACHABLE = "unreachable"
     """A person without a usable number."""
     BY_HAND = "by_hand"
@@ -39,7 +42,7 @@ class GapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """One thing that is missing."""
+    """One thing that is missing. `tier`: the number of an empty tier, else the person's ordinal."""
 
     kind: GapKind
     region_code: str
@@ -95,7 +98,7 @@ def plan(
 ) -> Plan:
     """Return who is called for every target in `selected`. `on` is the local day of release."""
     duties = _duties_by_region(assignments, contacts, hazard=hazard, on=on)
-    gaps: list[Gap] = []
+    gaps: dict[Gap, None] = {}
     used: dict[int, Contact] = {}
     escalations: list[PlannedEscalation] = []
     superiors: dict[str | None, list[tuple[Region, list[list[Assignment]]]]] = {}
@@ -108,9 +111,9 @@ def plan(
             for member in tier.members:
                 used[member.contact_id] = contacts[member.contact_id]
         if not tiers:
-            gaps.append(Gap(kind=GapKind.NO_CONTACT, region_code=target.code))
+            gaps[Gap(kind=GapKind.NO_CONTACT, region_code=target.code)] = None
         escalations.append(PlannedEscalation(region=target, tiers=tiers))
-    gaps.extend(_gaps_of_people(escalations, used))
+    gaps.update(dict.fromkeys(_gaps_of_people(escalations, used)))
     return Plan(escalations=tuple(escalations), contacts=used, gaps=tuple(gaps))
 
 
@@ -135,7 +138,7 @@ def _superiors(
 
 
 def _tiers(
-    target: Region, standing: Sequence[tuple[Region, list[list[Assignment]]]], gaps: list[Gap]
+    target: Region, standing: Sequence[tuple[Region, list[list[Assignment]]]], gaps: dict[Gap, None]
 ) -> tuple[PlannedTier, ...]:
     tiers: list[PlannedTier] = []
     seen: set[int] = set()
@@ -146,16 +149,17 @@ def _tiers(
                 if duty.contact_id not in seen:
                     seen.add(duty.contact_id)
                     members.append(
-                        PlannedMember(
-                            contact_id=duty.contact_id, rank=len(members), role=duty.role
-                        )
+                        PlannedMember(contact_id=duty.contact_id, rank=len(members), role=duty.role)
                     )
             if not members:
-                gaps.append(Gap(kind=GapKind.EMPTY_TIER, region_code=target.code, tier=number))
+                if not duties:  # Otherwise all of them stand in an earlier tier.
+                    gaps[Gap(kind=GapKind.EMPTY_TIER, region_code=region.code, tier=number)] = None
                 continue
             tiers.append(
                 PlannedTier(
-                    ordinal=len(tiers) + 1, source_code=region.code, source_name=region.name,
+                    ordinal=len(tiers) + 1,
+                    source_code=region.code,
+                    source_name=region.name,
                     members=tuple(members),
                 )
             )
@@ -175,8 +179,10 @@ def _gaps_of_people(
         return []
     return [
         Gap(
-            kind=wanting[member.contact_id], region_code=escalation.region.code,
-            tier=tier.ordinal, contact_id=member.contact_id,
+            kind=wanting[member.contact_id],
+            region_code=escalation.region.code,
+            tier=tier.ordinal,
+            contact_id=member.contact_id,
         )
         for escalation in escalations
         for tier in escalation.tiers
@@ -222,6 +228,7 @@ def estimate(
     """Return sizes and times. `parts`: language → SMS parts; `paces`: channel → pace.
 
     "Everyone" is the time the carriers need for the first round of every tier, were all silent.
+    Seconds are -1 where a channel that is needed has no pace at all.
     """
     first_ids = {
         member.contact_id
@@ -272,4 +279,4 @@ def _seconds(load: Mapping[str, int], paces: Mapping[str, Pace]) -> int:
         paces.get("voice", none).seconds(load["voice"], VOICE_SECONDS),
         paces.get("webhook", none).seconds(load["webhook"]),
     )
-    return int(max(times) + 0.999) if max(times) != float("inf") else -1
+    return math.ceil(max(times)) if max(times) != float("inf") else -1
