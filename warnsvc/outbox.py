@@ -55,6 +55,7 @@ class Outbox:
         self._record = asyncio.Event()
         self._texts: OrderedDict[int, tuple[str, str]] = OrderedDict()
         self._in_flight = 0
+        self._stopping = False
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -64,6 +65,14 @@ class Outbox:
     def in_flight(self) -> int:
         """Claimed and not yet recorded."""
         return self._in_flight
+
+    async def drain(self, seconds: float) -> None:
+        """Claim no more, and wait so long for what is under way to be recorded."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._in_flight:  # noqa: ASYNC110 - many tasks lower it
+                    await asyncio.sleep(RECORD_EVERY_SECONDS)
 
     async def run(self) -> None:
         """Claim, send and record until cancelled."""
@@ -80,7 +89,7 @@ class Outbox:
     async def _claim_forever(self) -> None:
         while True:
             try:
-                taken = await self._claim()
+                taken = 0 if self._stopping else await self._claim()
             except StoreFault as fault:
                 log.error("outbox.claim_failed", error=str(fault))
                 taken = 0

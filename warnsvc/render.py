@@ -86,9 +86,10 @@ class Renderer:
         spoken = _language(bulletin, language, purpose)
         folder = "voice" if channel == "voice" else "sms"
         template = self._environment.get_template(f"{folder}/{spoken}/{purpose}.txt")
+        body = self._body(bulletin, spoken, purpose)
         text = template.render(
             issuer=self._issuer,
-            text=self._body(bulletin, spoken, purpose),
+            text=body.rstrip("。.！!") if folder == "voice" and purpose == "call" else body,
             drill=bulletin.is_drill,
             listing=_listed(listing, spoken),
             hazard=_hazard(bulletin.hazard, spoken),

@@ -54,13 +54,14 @@ async def append_lines(unit: Unit, lines: Sequence[Line], *, now: datetime) -> N
 
 async def sequence(unit: Unit, *, now: datetime) -> int:
     """Give pending lines their places. Returns how many were taken; call again while it is full."""
+    # The tree first: whoever waits here for another sequencer must not have read the queue yet.
+    tree = await _tree(unit)
     pending = await unit.fetch(
         "SELECT p.line_id, l.leaf FROM ledger_pending p JOIN ledger_line l ON l.id = p.line_id"
         f" ORDER BY p.line_id LIMIT {SEQUENCE_BATCH}"
     )
     if not pending:
         return 0
-    tree = await _tree(unit)
     rows = []
     for line_id, leaf in ((row["line_id"], bytes(row["leaf"])) for row in pending):
         rows.append((tree.size, line_id, leaf))

@@ -1,0 +1,165 @@
+"""The composition root: the one place that knows every room.
+
+    settings ──► store, channels, renderer ──► Context ──► web application, outbox, engine
+
+`open_house` builds the parts; `serve` and `work` run them until they are told to stop.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from channels.base import Capabilities, Channel
+from channels.registry import ChannelSpec, build_channels
+from warnsvc.clock import Clock, SystemClock
+from warnsvc.outbox import Outbox
+from warnsvc.render import Renderer
+from warnsvc.resource import check_packages, templates_dir
+from warnsvc.secret import signing_secrets
+from warnsvc.service.context import Context
+from warnsvc.service.intake import Intake
+from warnsvc.settings import CarrierSettings, Settings
+from warnsvc.store.migrate import require_head
+from warnsvc.store.open import open_store
+from warnsvc.web.application import create_web
+from warnsvc.web.callback import CHANNELS, INTAKE
+from warnsvc.web.health import PULSE
+from warnsvc.worker.engine import Engine
+from warnsvc.worker.pulse import Pulse
+
+log = structlog.get_logger(__name__)
+
+GOODBYE_SECONDS = 5.0
+"""How long open requests may take when the service stops; live streams never end by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The parts, put together."""
+
+    ctx: Context
+    channels: Mapping[str, Channel]
+    """By name."""
+    owner: str
+    """This process, as leases name it."""
+
+    @property
+    def by_kind(self) -> dict[str, Channel]:
+        """Channel kind → the channel that serves it: the first of its kind in the settings."""
+        found: dict[str, Channel] = {}
+        for channel in self.channels.values():
+            found.setdefault(channel.capabilities.kind.value, channel)
+        return found
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[House]:
+    """Open the store and the channels. Raises SettingsFault, StoreBusy, ChannelMisconfigured."""
+    check_packages()
+    clock = clock or SystemClock()
+    channels = build_channels([_spec(c) for c in settings.carriers], clock=clock.now)
+    await require_head(settings.database_address)
+    store = await open_store(settings.database_address)
+    try:
+        renderer = Renderer(templates_dir(), issuer=settings.install_name, zone=settings.zone)
+        capabilities: dict[str, Capabilities] = {}
+        for channel in channels.values():
+            capabilities.setdefault(channel.capabilities.kind.value, channel.capabilities)
+        ctx = Context(
+            store=store,
+            clock=clock,
+            settings=settings,
+            renderer=renderer,
+            capabilities=capabilities,
+            keys=signing_secrets(settings),
+        )
+        yield House(ctx=ctx, channels=channels, owner=f"{socket.gethostname()}:{os.getpid()}")
+    finally:
+        for channel in channels.values():
+            await channel.close()
+        await store.close()
+
+
+def _spec(carrier: CarrierSettings) -> ChannelSpec:
+    """A carrier's secrets: `secret`, and `previous_secret` while it is being replaced."""
+    plain = {name: secret.get_secret_value() for name, secret in carrier.secrets.items()}
+    params: dict[str, object] = dict(carrier.params)
+    rotating = [plain.pop(name) for name in ("secret", "previous_secret") if name in plain]
+    if rotating:
+        params["secrets"] = tuple(rotating)
+    return ChannelSpec(
+        name=carrier.name,
+        adapter=carrier.adapter,
+        kind=carrier.kind.value,
+        params={**params, **plain},
+    )
+
+
+def build_web(house: House, pulse: Pulse) -> web.Application:
+    """Return the web application with what callbacks and monitors need."""
+    app = create_web(house.ctx)
+    app[CHANNELS] = house.channels
+    app[INTAKE] = Intake(house.ctx)
+    app[PULSE] = pulse
+    return app
+
+
+def build_engine(house: House, pulse: Pulse) -> Engine:
+    """Return the engine with an outbox over this house's channels."""
+    outbox = Outbox(house.ctx, house.by_kind, owner=house.owner)
+    pulse.numbers["warnsvc_sends_in_flight"] = lambda: outbox.in_flight
+    return Engine(house.ctx, outbox, owner=house.owner, pulse=pulse)
+
+
+async def serve(settings: Settings, *, engine: bool = True, web_pages: bool = True) -> None:
+    """Run pages, callbacks and the engine (or a part of them) until SIGTERM or SIGINT."""
+    stop = _stop_event()
+    pulse = Pulse()
+    async with open_house(settings) as house:
+        runner = None
+        if web_pages:
+            runner = await start_web(build_web(house, pulse), settings)
+        working = asyncio.create_task(build_engine(house, pulse).run()) if engine else None
+        log.info("service.started", web=web_pages, engine=engine, owner=house.owner)
+        try:
+            await _until(stop, working)
+        finally:
+            if runner is not None:
+                await runner.cleanup()
+            if working is not None:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+            log.info("service.stopped", owner=house.owner)
+
+
+async def start_web(app: web.Application, settings: Settings) -> web.AppRunner:
+    """Listen where the settings say."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, settings.port).start()
+    return runner
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stop.set)
+    return stop
+
+
+async def _until(stop: asyncio.Event, working: "asyncio.Task[None] | None") -> None:
+    """Wait for the signal; an engine that ends by itself has failed and takes us with it."""
+    asked = asyncio.create_task(stop.wait())
+    tasks = {asked, working} if working is not None else {asked}
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if working is not None and working in done:
+        working.result()

@@ -1,0 +1,30 @@
+"""The web application: every route, the headers, the errors, the static files.
+
+`create_web` is called by the composition root and by tests. It opens nothing and starts nothing.
+"""
+
+from aiohttp import web
+
+from warnsvc.resource import static_dir
+from warnsvc.service.context import Context
+from warnsvc.web import account, answer_link, callback, health, login
+from warnsvc.web.form import BODY_BYTES_MAX
+from warnsvc.web.guard import faults, headers
+from warnsvc.web.page import PAGES, Pages
+from warnsvc.web.visit import CONTEXT
+
+CONSOLE = (login, account)
+"""Modules whose routes ask who is there."""
+OPEN = (callback, health, answer_link)
+"""Modules that carriers, callees and monitors reach without a login."""
+
+
+def create_web(ctx: Context) -> web.Application:
+    """Return the application. The caller opens and closes the store."""
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[headers, faults])
+    app[CONTEXT] = ctx
+    app[PAGES] = Pages.load(ctx.settings)
+    for module in (*CONSOLE, *OPEN):
+        app.add_routes(module.routes())
+    app.router.add_static("/static", static_dir(), append_version=False)
+    return app

@@ -1,0 +1,154 @@
+"""Carrier callbacks: verify, keep, answer 2xx. Nothing is decided here.
+
+    POST /callbacks/{carrier}/{token}   about one try: receipts, key presses
+    POST /callbacks/{carrier}           from a person: replies
+
+The signature is over the public URL that we configured, never over a Host header. 2xx goes out only
+when the fact is on disk (law 4); 503 when it could not be kept, so that the carrier comes again; 403
+for a bad signature. A signed callback that cannot be read is kept for a human and answered 2xx,
+because the same bytes would come again.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from aiohttp import web
+
+from channels.base import (
+    CallbackMalformed,
+    CallbackRequest,
+    Channel,
+    InboundEvent,
+    ReceiptEvent,
+    SignatureInvalid,
+)
+from warnsvc.service.context import Context
+from warnsvc.service.intake import Intake, IntakeFull
+from warnsvc.store.inbound import Inbound
+from warnsvc.store.port import StoreFault
+from warnsvc.web.visit import CONTEXT
+
+log = structlog.get_logger(__name__)
+
+CHANNELS: web.AppKey[Mapping[str, Channel]] = web.AppKey("channels", Mapping)
+"""Channels by name."""
+INTAKE: web.AppKey[Intake] = web.AppKey("intake", Intake)
+
+BODY_BYTES_MAX = 256 * 1024
+"""A batch of receipts; a carrier that sends more in one request is not one of ours."""
+BODY_SECONDS_MAX = 10.0
+"""aiohttp sets no deadline on a slow body."""
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes that carriers reach without a login."""
+    return [
+        web.post("/callbacks/{carrier}", receive),
+        web.post("/callbacks/{carrier}/{token}", receive),
+    ]
+
+
+async def receive(request: web.Request) -> web.Response:
+    """Take one callback."""
+    ctx = request.app[CONTEXT]
+    channel = request.app[CHANNELS].get(request.match_info["carrier"])
+    if channel is None:
+        raise web.HTTPNotFound
+    token = request.match_info.get("token", "")
+    attempt_id = ctx.read_token("attempt", token) if token else None
+    if token and attempt_id is None:
+        raise web.HTTPNotFound
+    body = await _body(request)
+    facts = _facts(ctx, channel, _callback(ctx, request, body, token))
+    try:
+        await request.app[INTAKE].accept(facts)
+    except (IntakeFull, StoreFault) as fault:
+        log.error("callback.not_kept", carrier=channel.name, error=str(fault))
+        return web.Response(status=503, headers={"Retry-After": "5"})
+    return web.Response(status=204)
+
+
+async def _body(request: web.Request) -> bytes:
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, request.content_length or 0)
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
+def _callback(ctx: Context, request: web.Request, body: bytes, token: str) -> CallbackRequest:
+    return CallbackRequest(
+        url=f"{ctx.settings.public_url}{request.rel_url.raw_path_qs}",
+        headers=request.headers,
+        body=body,
+        token=token,
+    )
+
+
+def _facts(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[Inbound]:
+    now = ctx.clock.now()
+    try:
+        receipts = channel.parse_receipts(callback) if callback.token else []
+        answers = channel.parse_inbound(callback) if not receipts else []
+        if not receipts and not answers:
+            receipts = channel.parse_receipts(callback)
+    except SignatureInvalid:
+        log.warning("callback.refused", carrier=channel.name)
+        raise web.HTTPForbidden from None
+    except CallbackMalformed as fault:
+        log.error("callback.unreadable", carrier=channel.name, error=str(fault))
+        return [_unreadable(channel, callback, now)]
+    return [
+        *(_receipt(ctx, channel, event, now) for event in receipts),
+        *(_answer(ctx, channel, event, now) for event in answers),
+    ]
+
+
+def _receipt(ctx: Context, channel: Channel, event: ReceiptEvent, now: datetime) -> Inbound:
+    said: dict[str, object] = {"word": event.word.value, "reference": event.reference}
+    if event.error_class is not None:
+        said["error_class"] = event.error_class.value
+    if event.code:
+        said["code"] = event.code
+    if event.heard_seconds is not None:
+        said["heard_ms"] = int(event.heard_seconds * 1000)
+    return Inbound(
+        kind="receipt",
+        carrier=channel.name,
+        channel=channel.capabilities.kind.value,
+        dedupe_key=f"r:{event.dedupe_key}",
+        received_at=now,
+        attempt_id=ctx.read_token("attempt", event.token),
+        fact_json=json.dumps(said, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _answer(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) -> Inbound:
+    return Inbound(
+        kind="answer",
+        carrier=channel.name,
+        channel=channel.capabilities.kind.value,
+        dedupe_key=f"a:{event.dedupe_key}",
+        received_at=now,
+        attempt_id=ctx.read_token("attempt", event.token) if event.token else None,
+        sender=event.sender,
+        text=event.text,
+    )
+
+
+def _unreadable(channel: Channel, callback: CallbackRequest, now: datetime) -> Inbound:
+    """Signed and unreadable: kept as an answer that nobody understood, for the duty queue."""
+    return Inbound(
+        kind="answer",
+        carrier=channel.name,
+        channel=channel.capabilities.kind.value,
+        dedupe_key=f"x:{hashlib.sha256(callback.body).hexdigest()}",
+        received_at=now,
+        text=callback.body[:2000].decode("utf-8", "replace"),
+    )
