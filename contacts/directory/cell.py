@@ -15,7 +15,8 @@ CELL_CHARS_MAX = 2_000
 FORMULA_OPENERS = "=+-@\t\r"
 """Spreadsheet programs run cells that begin with these. Source: OWASP ASVS 5.0 V1.2.10."""
 
-_FULL_WIDTH_OPENERS = "＝＋－＠"
+_OPENERS = FORMULA_OPENERS + "＝＋－＠"
+"""With their full-width forms, which Chinese spreadsheet programs take for the same."""
 _BLANK_WORDS = frozenset({"-", "--", "—", "——", "－", "/", "无"})
 """What lists write where nothing stands."""
 _SUSPECT = re.compile(
@@ -42,8 +43,9 @@ def clean(raw: str, *, is_phone: bool = False) -> str:
 def _clean_suspect(raw: str, *, is_phone: bool) -> str:
     if raw.strip() in _BLANK_WORDS:
         return ""
-    if escaped := _is_escaped(raw):
-        raw = raw.lstrip()[1:]
+    quoted = raw.lstrip()
+    if escaped := quoted[:1] == "'" and _needs_quote(quoted[1:]):
+        raw = quoted[1:]
     text = _INVISIBLE.sub("", raw).replace("\xa0", " ")
     if not escaped:
         _refuse_formula(text, is_phone=is_phone)
@@ -57,19 +59,22 @@ def _clean_suspect(raw: str, *, is_phone: bool) -> str:
     return text
 
 
-def _is_escaped(raw: str) -> bool:
-    """`'=x` is how spreadsheets, and our own export, write the text `=x`."""
-    text = raw.lstrip()
-    return (
-        text[:1] == "'" and text[1:2] != "" and text[1:2] in FORMULA_OPENERS + _FULL_WIDTH_OPENERS
-    )
+def quote(text: str) -> str:
+    """Return the text as it may stand in a file: what would run or vanish gets a single quote."""
+    return f"'{text}" if _needs_quote(text) else text
+
+
+def _needs_quote(text: str) -> bool:
+    """`'=x` is how spreadsheets write the text `=x`; `''=x` is then the text `'=x`."""
+    inner = text.lstrip("'")
+    return inner[:1] != "" and (inner[0] in _OPENERS or inner in _BLANK_WORDS)
 
 
 def _refuse_formula(text: str, *, is_phone: bool) -> None:
     if text[:1] in {"\t", "\r"} and text.strip():
         raise CellRefused("formula", char="TAB" if text[0] == "\t" else "CR")
     text = text.strip()
-    if text[:1] == "" or text[0] not in FORMULA_OPENERS + _FULL_WIDTH_OPENERS:
+    if text[:1] == "" or text[0] not in _OPENERS:
         return
     if _PLAIN_NUMBER.fullmatch(text) or (is_phone and _PHONE.fullmatch(text)):
         return

@@ -287,6 +287,14 @@ _WARNING: Mapping[str, tuple[str, str]] = {
         "同一个号码在这一行写了两次，只保留一次。",
         "The row has the same number twice; it is kept once.",
     ),
+    "reactivated": (
+        "这个联系人曾被停用，导入后重新启用。",
+        "The contact had been taken out of use; the import puts it back.",
+    ),
+    "boundary_skipped": (
+        "系统中没有区划 {region}，这条边界没有导入。",
+        "There is no region {region}; this boundary was not imported.",
+    ),
     "first_kept": (
         "同一个人的“{field}”与第 {other} 行不同，保留第 {other} 行的。",
         "The same person's “{field}” differs from row {other}; that of row {other} is kept.",
