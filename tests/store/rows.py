@@ -125,7 +125,7 @@ LEGAL: dict[type[SQLModel], dict[str, Any]] = {
 }
 
 
-def row(kind: type[SQLModel], **changes: Any) -> SQLModel:
+def row(kind: type[SQLModel], /, **changes: Any) -> SQLModel:
     """Return a legal row of this kind, with these changes."""
     return kind(**{**LEGAL[kind], **changes})
 

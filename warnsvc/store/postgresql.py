@@ -175,9 +175,9 @@ class PostgresqlStore:
         with faults():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         unit = PostgresqlUnit(connection, self._ids)
+        transaction = connection.transaction(**options)
         try:
             with faults():
-                transaction = connection.transaction(**options)
                 await transaction.start()
             yield unit
             _refuse_spent(unit.state)
@@ -187,17 +187,17 @@ class PostgresqlStore:
                 await to_the_end(_commit(transaction, unit.state))
         finally:
             unit.state.over = True
-            await to_the_end(self._give_back(connection))
+            await to_the_end(self._give_back(connection, transaction))
             if unit.state.committed:
                 unit.state.run_hooks()
 
-    async def _give_back(self, connection: Any) -> None:
-        if connection.is_in_transaction() and not connection.is_closed():
+    async def _give_back(self, connection: Any, transaction: Any) -> None:
+        if connection.is_in_transaction():
             try:
                 with faults():
-                    await connection.execute("ROLLBACK", timeout=CLOSE_SECONDS)
-            except StoreFault:
-                # The server rolls back by itself when the connection is gone.
+                    await transaction.rollback()
+            except (StoreFault, asyncpg.InterfaceError):
+                # The server rolls back by itself when the connection goes.
                 connection.terminate()
         await self._pool.release(connection)
 
