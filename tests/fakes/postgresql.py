@@ -90,8 +90,11 @@ def _within_reach(binaries: Path, folder: Path) -> Path:
             [binaries / "initdb", "--version"], capture_output=True, check=False, **_as_whom()
         )
     except PermissionError:
-        copied = shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
-        return copied / "bin"
+        # Only the wheel's can be hidden like that; they find their libraries beside their package.
+        package = binaries.parent.parent
+        for part in (binaries.parent, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(part, folder / "wheel" / part.relative_to(package.parent))
+        return folder / "wheel" / binaries.relative_to(package.parent)
     return binaries
 
 
