@@ -31,6 +31,12 @@ CHANNEL_PORT = {
     "channels.segment",  # pure: how many parts a text has
 }
 
+READERS = {
+    *("warnsvc.core.hazard.hazard_of", "warnsvc.core.answer.parse"),
+    *("contacts.phone.mask", "contacts.phone.as_typed_in_china"),
+}
+"""Functions that pages may use as if they were values: they look up or spell, and decide nothing."""
+
 COMPOSITION_ROOT = {"warnsvc.app", "warnsvc.__main__", "warnsvc.cli", "warnsvc.demo"}
 
 PURE_STANDARD_LIBRARY = {
@@ -213,7 +219,9 @@ def allowed(module: str, imported: Imported) -> bool:
         return True
     if there == "channels":
         return target in CHANNEL_PORT and "channels:port" in MAY_IMPORT[room]
-    is_value = imported.name[:1].isupper() and target == imported.module
+    is_value = target == imported.module and (
+        imported.name[:1].isupper() or f"{target}.{imported.name}" in READERS
+    )
     return is_value and f"{there}:values" in MAY_IMPORT[room]
 
 
