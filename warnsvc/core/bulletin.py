@@ -220,7 +220,7 @@ def _plain(text: str) -> str:
 
 
 def _position(text: str, mark: str) -> list[re.Match[str]]:
-    """Where the mark stands; a Latin one as a word of its own, so that a drilling rig may be named."""
+    """Where the mark stands; a Latin one as a whole word, so that a drilling rig may be named."""
     word = re.escape(_plain(mark))
     pattern = rf"(?<![a-z]){word}(?![a-z])" if mark.isascii() else word
     return list(re.finditer(pattern, _plain(text)))

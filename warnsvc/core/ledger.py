@@ -36,7 +36,7 @@ class Line:
     happened_at: datetime | None = None
     """When it happened, if that is not when it was entered."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """Strings, whole numbers, booleans, None, and lists of them; no floats (RFC 8785)."""
+    """Strings, whole numbers, booleans, None, lists and objects of them; no floats (RFC 8785)."""
 
 
 def instant(at: datetime) -> str:
@@ -81,6 +81,8 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item) for key, item in value.items()}
     raise TypeError(f"the ledger does not write a {type(value).__name__} of this kind")
 
 
