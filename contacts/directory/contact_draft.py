@@ -20,7 +20,7 @@ from contacts.directory.column import (
     is_known,
     lay_out,
 )
-from contacts.directory.contact_row import DutyDraft, PersonDraft, PersonReader
+from contacts.directory.contact_row import DutyDraft, PersonDraft, PersonReader, stands_alone
 from contacts.directory.fault import FaultList, FileRefused, Visibility
 from contacts.directory.grid import Sheet
 from contacts.directory.report import Progress, tick
@@ -96,6 +96,8 @@ def _people(
         tick(progress, done, len(sheet.rows))
     for reader, person in without_key:
         gather.put_without_key(reader, person)
+    if person_reader.invented:
+        sheet.warnings.add("invented_numbers", count=len(person_reader.invented))
     people = sorted(gather.people.values(), key=lambda person: person.row)
     _note_empty(people, sheet)
     _note_shared_numbers(people, sheet.warnings)
@@ -127,7 +129,7 @@ class _Gather:
     def put_without_key(self, reader: RowReader, person: PersonDraft) -> None:
         """Add a row by name and first number; one without either stands alone."""
         if not person.name or not person.numbers:
-            person.key = f"row {person.row}"
+            person.key = stands_alone(person.row)
             self._put_new(reader, person)
             return
         identity = (person.name, person.numbers[0][1])

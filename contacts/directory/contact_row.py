@@ -88,6 +88,8 @@ class PersonReader:
         self._warnings = warnings
         self._hazards = hazards
         self._demo = demo
+        self.invented: set[str] = set()
+        """The numbers of the demo that were read."""
         self._number_columns = [
             column for column in (*PHONE_COLUMNS, *WEBHOOK_COLUMNS) if layout.has(column.name)
         ]
@@ -98,7 +100,7 @@ class PersonReader:
         duty = self._duty(reader)
         return PersonDraft(
             row=reader.number,
-            key=reader.parse("key", _as_key) or "",
+            key=reader.parse("key", _as_key) or self._without_key(reader),
             name=_CHINESE_GAP.sub("", name),
             unit=reader.text("unit", limit=UNIT_CHARS_MAX) or None,
             post=reader.text("post", limit=POST_CHARS_MAX) or None,
@@ -108,6 +110,10 @@ class PersonReader:
             numbers=self._numbers(reader),
             duties=[duty] if duty is not None else [],
         )
+
+    def _without_key(self, reader: RowReader) -> str:
+        """Nobody can be recognised by a key that was refused, nor by anything else then."""
+        return "" if reader.is_blank("key") else stands_alone(reader.number)
 
     def _numbers(self, reader: RowReader) -> tuple[Address, ...] | None:
         found: dict[Address, str] = {}
@@ -123,9 +129,7 @@ class PersonReader:
                 reader.warn(self._warnings, "repeated_number", column.name)
             else:
                 found[number] = column.name
-        for (_, address), name in found.items():
-            if is_invented(address):
-                reader.warn(self._warnings, "invented_number", name)
+        self.invented |= {address for _, address in found if is_invented(address)}
         return tuple(found) if whole else None
 
     def _as_phone(self, text: str) -> Address:
@@ -181,6 +185,11 @@ class PersonReader:
         if code is None:
             raise CellRefused("unknown_hazard", word=word[:20])
         return code
+
+
+def stands_alone(row: int) -> str:
+    """Return a stand-in key for a row of which nobody can say whose it is."""
+    return f"row {row}"
 
 
 def _as_key(text: str) -> str:

@@ -4,12 +4,14 @@ The planner asks for everything it needs at once, so these are made for sets: 16
 44,000 contacts. Only active contacts are handed out. Nothing here decides who is called.
 """
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from contacts.assignment import Assignment
 from contacts.contact import Contact, ContactKind, Number, NumberKind
-from contacts.directory.port import DirectoryUnit, Row
+from contacts.directory.port import DirectoryUnit
 from contacts.region import Region, RegionKind, RegionLevel, RegionTree
 
 _REGIONS = """
@@ -37,7 +39,9 @@ async def load_tree(unit: DirectoryUnit) -> RegionTree:
 
 async def load_regions(unit: DirectoryUnit) -> list[Region]:
     """Return all regions as a plain list."""
-    return [_region(row) for row in await unit.fetch(_REGIONS)]
+    rows = await unit.fetch(_REGIONS)
+    with _collector_paused():
+        return [_region(row) for row in rows]
 
 
 async def load_assignments(
@@ -52,7 +56,8 @@ async def load_assignments(
     else:
         narrowed = f"{_ASSIGNMENTS} AND a.region_code = ANY($1) {_ASSIGNMENT_ORDER}"
         rows = await unit.fetch(narrowed, list(region_codes))
-    return [_assignment(row) for row in rows]
+    with _collector_paused():
+        return [_assignment(row) for row in rows]
 
 
 async def load_contacts(
@@ -67,8 +72,24 @@ async def load_contacts(
         rows = await unit.fetch(f"{_CONTACTS} AND id = ANY($1)", wanted)
         narrowed = f"{_NUMBERS} WHERE contact_id = ANY($1) ORDER BY contact_id, rank"
         number_rows = await unit.fetch(narrowed, wanted)
-    numbers = _numbers(number_rows)
-    return {row[0]: _contact(row, tuple(numbers.get(row[0], ()))) for row in rows}
+    with _collector_paused():
+        numbers = _numbers(number_rows)
+        return {row[0]: _contact(row, tuple(numbers.get(row[0], ()))) for row in rows}
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Making 90,000 values wakes the garbage collector, which finds nothing and doubles the time.
+
+    Measured on 44,000 contacts: 0.62 s with it, 0.18 s without. Nothing is awaited inside.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 _LEVELS = {level.value: level for level in RegionLevel}
@@ -78,8 +99,8 @@ _NUMBER_KINDS = {kind.value: kind for kind in NumberKind}
 """A dict is four times as fast as calling the enum, and this runs 44,000 times."""
 
 
-def _region(row: Row) -> Region:
-    code, parent_code, level, name, kind, headcount, first, last = _values(row)
+def _region(row: Any) -> Region:
+    code, parent_code, level, name, kind, headcount, first, last = row
     return Region(
         code=code,
         parent_code=parent_code,
@@ -92,8 +113,8 @@ def _region(row: Row) -> Region:
     )
 
 
-def _assignment(row: Row) -> Assignment:
-    contact_id, region_code, tier, role, hazards, first, last = _values(row)
+def _assignment(row: Any) -> Assignment:
+    contact_id, region_code, tier, role, hazards, first, last = row
     return Assignment(
         contact_id=contact_id,
         region_code=region_code,
@@ -105,8 +126,8 @@ def _assignment(row: Row) -> Assignment:
     )
 
 
-def _contact(row: Row, numbers: tuple[Number, ...]) -> Contact:
-    contact_id, key, name, post, unit, kind, language, robot_ok = _values(row)
+def _contact(row: Any, numbers: tuple[Number, ...]) -> Contact:
+    contact_id, key, name, post, unit, kind, language, robot_ok = row
     return Contact(
         id=contact_id,
         key=key,
@@ -120,14 +141,10 @@ def _contact(row: Row, numbers: tuple[Number, ...]) -> Contact:
     )
 
 
-def _numbers(rows: Sequence[Row]) -> dict[int, list[Number]]:
+def _numbers(rows: Sequence[Any]) -> dict[int, list[Number]]:
     found: dict[int, list[Number]] = {}
     for row in rows:
-        contact_id, rank, kind, address, failed = _values(row)
+        contact_id, rank, kind, address, failed = row
         number = Number(rank=rank, kind=_NUMBER_KINDS[kind], address=address, failed=bool(failed))
         found.setdefault(contact_id, []).append(number)
     return found
-
-
-def _values(row: Any) -> tuple[Any, ...]:
-    return tuple(row)

@@ -299,9 +299,9 @@ _WARNING: Mapping[str, tuple[str, str]] = {
         "同一个人的“{field}”与第 {other} 行不同，保留第 {other} 行的。",
         "The same person's “{field}” differs from row {other}; that of row {other} is kept.",
     ),
-    "invented_number": (
-        "演示用的虚构号码，只有模拟运营商能接通。",
-        "An invented number of the demo: only the simulated carrier reaches it.",
+    "invented_numbers": (
+        "有 {count} 个演示用的虚构号码，只有模拟运营商能接通。",
+        "There are {count} invented numbers of the demo: only the simulated carrier reaches them.",
     ),
 }
 
