@@ -43,7 +43,7 @@ check: $(DEV)  ## Read the code: ruff, mypy --strict, the import table.
 	$(PYTEST) tests/test_imports.py
 
 bench: $(DEV)  ## Measure: a table, and build/bench.json.
-	$(PYTEST) -m bench -s tests/bench
+	$(VENV)/bin/python -m tests.bench
 
 test-browser: $(DEV)  ## Run the stories in a headless Chromium.
 	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || \

@@ -34,8 +34,11 @@ class NoPostgresql(Exception):
 
 
 @contextmanager
-def postgresql_server() -> Iterator[str]:
-    """Yield the address of a server's maintenance database; ours is stopped afterwards."""
+def postgresql_server(*, durable: bool = False) -> Iterator[str]:
+    """Yield the address of a server's maintenance database; ours is stopped afterwards.
+
+    `durable` keeps fsync on: for measurements, which would otherwise be of another product.
+    """
     if dsn := os.environ.get(DSN_VARIABLE):
         yield dsn
         return
@@ -51,7 +54,7 @@ def postgresql_server() -> Iterator[str]:
             ["-E", "UTF8", "--locale=C"],
             cwd=folder,
         )
-        server = _start(binaries, data, folder)
+        server = _start(binaries, data, folder, durable=durable)
         try:
             _wait_until_ready(binaries, folder, server)
             yield f"postgresql://warnsvc@/postgres?host={folder}"
@@ -98,12 +101,14 @@ def _within_reach(binaries: Path, folder: Path) -> Path:
     return binaries
 
 
-def _start(binaries: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
+def _start(
+    binaries: Path, data: Path, folder: Path, *, durable: bool = False
+) -> subprocess.Popen[bytes]:
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(folder),
-        "fsync": "off",
-        "full_page_writes": "off",
+        "fsync": "on" if durable else "off",
+        "full_page_writes": "on" if durable else "off",
         "max_connections": "200",
         "shared_buffers": "64MB",
         "logging_collector": "off",

@@ -5,15 +5,25 @@
 
 from aiohttp import web
 
-from warnsvc.resource import static_dir
+from warnsvc.resource import static_dir, templates_dir
 from warnsvc.service.context import Context
-from warnsvc.web import account, answer_link, callback, health, login
+from warnsvc.web import (
+    account,
+    answer_link,
+    bulletin,
+    bulletin_page,
+    callback,
+    desk,
+    health,
+    login,
+)
 from warnsvc.web.form import BODY_BYTES_MAX
 from warnsvc.web.guard import faults, headers
-from warnsvc.web.page import PAGES, Pages
+from warnsvc.web.page import PAGES, STARTER, Pages
+from warnsvc.web.starter import Starter
 from warnsvc.web.visit import CONTEXT
 
-CONSOLE = (login, account)
+CONSOLE = (login, desk, bulletin, bulletin_page, account)
 """Modules whose routes ask who is there."""
 OPEN = (callback, health, answer_link)
 """Modules that carriers, callees and monitors reach without a login."""
@@ -24,6 +34,7 @@ def create_web(ctx: Context) -> web.Application:
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[headers, faults])
     app[CONTEXT] = ctx
     app[PAGES] = Pages.load(ctx.settings)
+    app[STARTER] = Starter(templates_dir() / "web" / "starter", app[PAGES].local)
     for module in (*CONSOLE, *OPEN):
         app.add_routes(module.routes())
     app.router.add_static("/static", static_dir(), append_version=False)

@@ -1,0 +1,29 @@
+"""Measure: `python -m tests.bench [dispatch inbound release]`. Prints a table, writes build/bench.json."""
+
+import argparse
+import asyncio
+import logging
+
+import structlog
+
+from tests.bench import dispatch, inbound, release
+from tests.bench.report import Report
+
+PARTS = {"dispatch": dispatch.measure, "inbound": inbound.measure, "release": release.measure}
+
+
+def main() -> None:
+    """Run the parts that were named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    wanted = parser.parse_args().parts or list(PARTS)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    report = Report()
+    for name in wanted:
+        asyncio.run(PARTS[name](report))
+        report.write()
+    report.show()
+
+
+if __name__ == "__main__":
+    main()

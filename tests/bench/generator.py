@@ -1,0 +1,43 @@
+"""Writes prepared HTTP requests down a few connections, some ahead of each answer; counts 2xx.
+
+    python -m tests.bench.generator PORT FILE     requests in FILE are parted by three NUL bytes
+"""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+CONNECTIONS = 32
+AHEAD = 8
+"""Requests under way on one connection: 256 in all, as many carriers' callbacks arrive."""
+
+
+async def _client(port: int, requests: list[bytes]) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    good = sent = done = 0
+    rest = b""
+    while done < len(requests):
+        while sent < len(requests) and sent - done < AHEAD:
+            writer.write(requests[sent])
+            sent += 1
+        rest += await reader.read(65536)
+        while (end := rest.find(b"\r\n\r\n")) >= 0:
+            head, rest = rest[:end], rest[end + 4 :]
+            done += 1
+            good += head.startswith(b"HTTP/1.1 204")
+    writer.close()
+    return good
+
+
+async def _main(port: int, path: Path) -> None:
+    requests = path.read_bytes().split(b"\0\0\0")
+    shares = [requests[n::CONNECTIONS] for n in range(CONNECTIONS)]
+    begun = time.perf_counter()
+    good = sum(await asyncio.gather(*(_client(port, share) for share in shares)))
+    print(json.dumps({"good": good, "seconds": time.perf_counter() - begun}))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1]), Path(sys.argv[2])))
