@@ -55,6 +55,8 @@ class RegionDraft:
     given: frozenset[str]
     """The optional columns that the file has; the others keep their values."""
     rows_read: int
+    without_level: set[str] = field(default_factory=set)
+    """Codes whose level was refused; nothing can be said of what lies above or below them."""
     faults: FaultList = field(default_factory=FaultList)
     warnings: FaultList = field(default_factory=FaultList)
 
@@ -159,7 +161,7 @@ def _draft(sheet: Sheet, layout: Layout, progress: Progress | None) -> RegionDra
     )
     for done, row in enumerate(sheet.rows, start=1):
         reader = RowReader(row, layout, sheet.flaws, sheet.faults)
-        region = _read(reader)
+        region = _read(reader, draft.without_level)
         if region.code in regions:
             reader.refuse("duplicate_region", "code", other=rows[region.code])
         elif region.code:
@@ -169,13 +171,15 @@ def _draft(sheet: Sheet, layout: Layout, progress: Progress | None) -> RegionDra
     return draft
 
 
-def _read(reader: RowReader) -> Region:
+def _read(reader: RowReader, without_level: set[str]) -> Region:
     code = reader.parse("code", as_code) or ""
     if reader.is_blank("code"):
         reader.text("code", limit=24, required=True)
     level = reader.parse("level", lambda text: one_of(text, LEVEL_WORDS))
     if reader.is_blank("level"):
         reader.text("level", limit=20, required=True)
+    if level is None:
+        without_level.add(code)
     if "-" in code and level is not None and level not in {RegionLevel.SITE, RegionLevel.ZONE}:
         reader.refuse("suffix_needs_site", "code")
     first, last = reader.dates()
@@ -234,6 +238,8 @@ def _check_tree(
     for child in _touched(after, merged):
         parent = after.get(child.parent_code or "")
         if parent is None or child.code in rings or _DEPTH[child.level] > _DEPTH[parent.level]:
+            continue
+        if draft.without_level & {child.code, parent.code}:
             continue
         blamed = child if child.code in draft.rows else parent
         _note(
