@@ -396,16 +396,16 @@ class Case:
 
     def _start(self, state: Callout, escalation_ids: list[int]) -> None:
         ordinal = max([_tier_of(self._escalations[e], state.id) for e in escalation_ids])
-        self._line(
-            "callout.started",
-            callout_id=state.id,
-            from_state=state.state,
-            to_state=CalloutState.CALLING,
-            why=f"tier {ordinal}",
-            data={"contact": state.contact_id, "tier": ordinal},
-        )
         again = state.state is not CalloutState.WAITING
-        if again:
+        if again:  # a first start stands in the line of the tier that opened, with his id
+            self._line(
+                "callout.started_again",
+                callout_id=state.id,
+                from_state=state.state,
+                to_state=CalloutState.CALLING,
+                why=f"tier {ordinal}",
+                data={"contact": state.contact_id, "tier": ordinal},
+            )
             self._callouts[state.id] = replace(state, state=CalloutState.WAITING)
         self._tell(state.id, call.Start(ordinal, self._now))
         if again:

@@ -86,11 +86,15 @@ def _plain(value: object) -> object:
     raise TypeError(f"the ledger does not write a {type(value).__name__} of this kind")
 
 
+_encode = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+).encode
+"""Made once: `json.dumps` with these arguments makes an encoder for every line."""
+
+
 def canonical(document: Mapping[str, Any]) -> bytes:
     """Return canonical JSON. Equal to RFC 8785 for ASCII keys and values without floats."""
-    return json.dumps(
-        document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    ).encode()
+    return _encode(document).encode()
 
 
 def leaf_hash(content: bytes) -> bytes:

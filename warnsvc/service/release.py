@@ -7,9 +7,11 @@ A release of 44,000 people is one transaction: what is computed is inserted in i
 by set, so that no row is written twice.
 """
 
+import gc
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -247,6 +249,24 @@ def _warnings(ctx: Context, bulletin: Bulletin, planned: Plan) -> Iterable[str]:
 
 async def release(ctx: Context, *, officer: int, bulletin_id: int, typed: str) -> ReleaseResult:
     """Release a signed bulletin. Raises Refusal; then nothing at all has happened."""
+    with _collector_paused():
+        return await _release(ctx, officer=officer, bulletin_id=bulletin_id, typed=typed)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking a million values that all stay alive: a quarter of
+    the time of a large release. What is dropped meanwhile is freed by its count as ever."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+async def _release(ctx: Context, *, officer: int, bulletin_id: int, typed: str) -> ReleaseResult:
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
         await unit.lock_bulletins([bulletin_id])

@@ -20,6 +20,9 @@ from warnsvc.core.escalation import Escalation, EscalationState, Member, Tier
 from warnsvc.core.pack import Quorum, QuorumKind, Rule
 from warnsvc.store.port import Row, Unit
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+"""Made once: a release writes one document a person."""
+
 _DEAD = ADDRESS_IS_DEAD | {ErrorClass.UNROUTABLE, ErrorClass.FILTERED, ErrorClass.CONFIG}
 """After these this address will not be reached on this channel in this bulletin."""
 
@@ -35,9 +38,7 @@ def failure_of(state: str, error_class: str | None) -> Failure | None:
 
 def numbers_to_json(numbers: Sequence[Number]) -> str:
     """Return the numbers as the document that is frozen into a callout."""
-    return json.dumps(
-        [[n.rank, n.kind.value, n.address, n.failed] for n in numbers], separators=(",", ":")
-    )
+    return _encode([[n.rank, n.kind.value, n.address, n.failed] for n in numbers])
 
 
 def numbers_from_json(text: str) -> tuple[Number, ...]:
@@ -50,19 +51,23 @@ def numbers_from_json(text: str) -> tuple[Number, ...]:
 
 def tiers_to_json(tiers: Sequence[Tier], region_code: str) -> str:
     """Return the tiers without their members; a region's own code is left out, so texts repeat."""
-    return json.dumps(
-        [
-            [
+    return _tiers_to_json(
+        tuple(
+            (
                 t.ordinal,
                 t.window_seconds,
                 t.quorum.kind.value,
                 t.quorum.n,
                 "" if t.source_code == region_code else t.source_code,
-            ]
+            )
             for t in tiers
-        ],
-        separators=(",", ":"),
+        )
     )
+
+
+@lru_cache(maxsize=4096)
+def _tiers_to_json(tiers: tuple[tuple[int, int, str, int, str], ...]) -> str:
+    return _encode(tiers)
 
 
 @lru_cache(maxsize=4096)
