@@ -16,6 +16,7 @@ from contacts.region import Region, RegionKind, RegionLevel, RegionTree
 
 _REGIONS = """
 SELECT code, parent_code, level, name, kind, headcount, valid_from, valid_to FROM region
+ ORDER BY code
 """
 _ASSIGNMENTS = """
 SELECT a.contact_id, a.region_code, a.tier, a.role, a.hazards, a.valid_from, a.valid_to
@@ -65,11 +66,11 @@ async def load_contacts(
 ) -> dict[int, Contact]:
     """Return active contacts by id (None: all) with their ranked numbers."""
     if ids is None:
-        rows = await unit.fetch(_CONTACTS)
+        rows = await unit.fetch(f"{_CONTACTS} ORDER BY id")
         number_rows = await unit.fetch(f"{_NUMBERS} ORDER BY contact_id, rank")
     else:
         wanted = list(ids)
-        rows = await unit.fetch(f"{_CONTACTS} AND id = ANY($1)", wanted)
+        rows = await unit.fetch(f"{_CONTACTS} AND id = ANY($1) ORDER BY id", wanted)
         narrowed = f"{_NUMBERS} WHERE contact_id = ANY($1) ORDER BY contact_id, rank"
         number_rows = await unit.fetch(narrowed, wanted)
     with _collector_paused():
