@@ -16,6 +16,7 @@ from warnsvc.web import (
     desk,
     health,
     login,
+    region,
 )
 from warnsvc.web.form import BODY_BYTES_MAX
 from warnsvc.web.guard import faults, headers
@@ -23,7 +24,7 @@ from warnsvc.web.page import PAGES, STARTER, Pages
 from warnsvc.web.starter import Starter
 from warnsvc.web.visit import CONTEXT
 
-CONSOLE = (login, desk, bulletin, bulletin_page, account)
+CONSOLE = (login, desk, bulletin, bulletin_page, region, account)
 """Modules whose routes ask who is there."""
 OPEN = (callback, health, answer_link)
 """Modules that carriers, callees and monitors reach without a login."""

@@ -1,0 +1,223 @@
+"""One bulletin: what it says, whom it will reach, who signed it, and the one thing to do next.
+
+    submitted ──► sign or send back        by a second person
+    signed ─────► type the phrase, release
+    released ───► watch the board, lift with a reason
+
+Real and drill never look alike here. It decides nothing: what is forbidden, the service refuses.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from contacts.region import Region
+from warnsvc.core.plan import Gap
+from warnsvc.core.refusal import Refusal, Refusals
+from warnsvc.service import bulletin as service
+from warnsvc.service.lift import lift
+from warnsvc.service.officer import Role
+from warnsvc.service.release import Preview, preview, release
+from warnsvc.web.draft import LANGUAGES
+from warnsvc.web.query.bulletin import BulletinPage, load_page, messages_of, progress_of
+from warnsvc.web.query.region import RegionLine, lines_of
+from warnsvc.web.visit import Visit, get, post, see_other
+
+REFUSED_STATUS = 422
+NOT_RELEASED = frozenset({"draft", "submitted", "signed"})
+GAPS_LISTED_MAX = 100
+"""Gaps shown by name; the rest is counted, because a signer reads one screen."""
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes of this module."""
+    return [
+        get("/bulletins/{id}", show_bulletin),
+        post("/bulletins/{id}/submit", do_submit, Role.DUTY),
+        post("/bulletins/{id}/sign", do_sign, Role.SIGNER),
+        post("/bulletins/{id}/send-back", do_send_back, Role.SIGNER, Role.DUTY),
+        post("/bulletins/{id}/discard", do_discard, Role.DUTY),
+        post("/bulletins/{id}/release", do_release, Role.DUTY),
+        post("/bulletins/{id}/lift", do_lift, Role.DUTY),
+    ]
+
+
+async def show_bulletin(visit: Visit) -> web.StreamResponse:
+    """Show the bulletin."""
+    return await _page(visit, visit.number())
+
+
+async def do_submit(visit: Visit) -> web.StreamResponse:
+    """Hand it to a second person."""
+    number = visit.number()
+    return await _act(
+        visit, "submitted", service.submit(visit.ctx, officer=visit.officer.id, bulletin_id=number)
+    )
+
+
+async def do_sign(visit: Visit) -> web.StreamResponse:
+    """Sign what this page showed, and nothing else."""
+    number, digest = visit.number(), visit.form.text("digest")
+    signing = service.sign(visit.ctx, officer=visit.officer.id, bulletin_id=number, digest=digest)
+    return await _act(visit, "signed", signing)
+
+
+async def do_send_back(visit: Visit) -> web.StreamResponse:
+    """Return it to its author with a reason."""
+    sending = service.send_back(
+        visit.ctx,
+        officer=visit.officer.id,
+        bulletin_id=visit.number(),
+        reason=visit.form.text("reason"),
+    )
+    return await _act(visit, "sent_back", sending, form="send_back")
+
+
+async def do_discard(visit: Visit) -> web.StreamResponse:
+    """Throw a draft away; the row stays."""
+    discarding = service.discard(visit.ctx, officer=visit.officer.id, bulletin_id=visit.number())
+    return await _act(visit, "discarded", discarding)
+
+
+async def do_release(visit: Visit) -> web.StreamResponse:
+    """Release it; the next page is the board."""
+    number = visit.number()
+    releasing = release(
+        visit.ctx, officer=visit.officer.id, bulletin_id=number, typed=visit.form.text("phrase")
+    )
+    return await _act(visit, "released", releasing, form="release", to=f"/bulletins/{number}/board")
+
+
+async def do_lift(visit: Visit) -> web.StreamResponse:
+    """End it and tell everybody who was called."""
+    lifting = lift(
+        visit.ctx,
+        officer=visit.officer.id,
+        bulletin_id=visit.number(),
+        reason=visit.form.text("reason"),
+    )
+    return await _act(visit, "lifted", lifting, form="lift")
+
+
+async def _act(
+    visit: Visit, said: str, act: Awaitable[object], *, form: str = "", to: str = ""
+) -> web.StreamResponse:
+    """Do it and show what came of it; a refusal is shown where the act stands on the page."""
+    number = visit.number()
+    try:
+        await act
+    except Refusal as refusal:
+        return await _page(visit, number, refusals=(refusal,), form=form)
+    except Refusals as refusals:
+        return await _page(visit, number, refusals=refusals.refusals, form=form)
+    return see_other(f"{to or f'/bulletins/{number}'}?said={said}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedGap:
+    """A gap with the names of the place and of the person."""
+
+    kind: str
+    region_code: str
+    place: str
+    tier: int
+    person: str
+    contact_id: int
+
+
+async def _page(
+    visit: Visit, number: int, *, refusals: tuple[Refusal, ...] = (), form: str = ""
+) -> web.StreamResponse:
+    # One view at a time: SQLite has two readers, and a page that held both could wait for itself.
+    bulletin = await service.get(visit.ctx, number)
+    async with visit.ctx.store.view() as view:
+        page = await load_page(view, number)
+        assert page is not None, "bulletins are never deleted"
+        regions = await lines_of(view, bulletin.region_codes)
+        messages = await messages_of(view, number)
+        progress = (await progress_of(view, [number])).get(number)
+    foreseen, trouble = await _foreseen(visit, page)
+    return await visit.render(
+        "bulletin.html",
+        status=REFUSED_STATUS if refusals else 200,
+        bulletin=bulletin,
+        page=page,
+        regions=regions,
+        languages=LANGUAGES,
+        sent=messages,
+        progress=progress,
+        preview=foreseen,
+        gaps=await _named(visit, foreseen.gaps[:GAPS_LISTED_MAX], foreseen) if foreseen else [],
+        gap_counts=_counted(foreseen.gaps) if foreseen else {},
+        trouble=trouble,
+        warnings=_warnings(visit, foreseen) if foreseen else [],
+        refusals=refusals,
+        by_field={refusal.field: refusal for refusal in refusals if refusal.field},
+        refused_form=form,
+        typed=visit.form,
+        is_author=bulletin.drafted_by == visit.officer.id,
+    )
+
+
+async def _foreseen(visit: Visit, page: BulletinPage) -> tuple[Preview | None, Refusal | None]:
+    """Return what releasing it now would do, or why that cannot be said."""
+    if page.row["state"] not in NOT_RELEASED:
+        return None, None
+    try:
+        return await preview(visit.ctx, page.row["id"]), None
+    except Refusal as refusal:
+        return None, refusal
+
+
+async def _named(visit: Visit, gaps: tuple[Gap, ...], foreseen: Preview) -> list[NamedGap]:
+    async with visit.ctx.store.view() as view:
+        lines = await lines_of(view, list({gap.region_code for gap in gaps}))
+    places = {line.code: _place(line, foreseen.place) for line in lines}
+    return [
+        NamedGap(
+            kind=gap.kind.value,
+            region_code=gap.region_code,
+            place=places.get(gap.region_code, gap.region_code),
+            tier=gap.tier,
+            person=foreseen.contacts[gap.contact_id].name if gap.contact_id else "",
+            contact_id=gap.contact_id,
+        )
+        for gap in gaps
+    ]
+
+
+def _place(line: RegionLine, place: Region) -> str:
+    """Return the path below the place that the whole bulletin is about."""
+    names = list(line.path)
+    if place.name in names[:-1]:
+        names = names[names.index(place.name) + 1 :]
+    return " ".join(names)
+
+
+def _counted(gaps: tuple[Gap, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for gap in gaps:
+        counts[gap.kind.value] = counts.get(gap.kind.value, 0) + 1
+    return counts
+
+
+def _warnings(visit: Visit, foreseen: Preview) -> list[str]:
+    """Return the preview's warnings in words."""
+    words, show = visit.words, visit.pages.show(visit)
+    said: dict[str, Callable[[list[str]], str]] = {
+        "channel_missing": lambda rest: words(
+            "没有“{channel}”通道，只能靠其他方式联系的人不受影响，其余的人叫不到。",
+            channel=show.word("channel", rest[0]),
+        ),
+        "language_missing": lambda rest: words(
+            "有 {people} 人使用{language}，没有写{language}正文，他们会收到汉语。",
+            people=rest[1],
+            language=show.word("language", rest[0]),
+        ),
+    }
+    found = []
+    for warning in foreseen.warnings:
+        code, *rest = warning.split(":")
+        found.append(said[code](rest) if code in said else warning)
+    return found
