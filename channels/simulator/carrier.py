@@ -65,7 +65,9 @@ class CarrierConfig:
     magic_endings: bool = False
     """Whether a number's last digit decides (…1 delivered, …2 dead, …3 off, …4 no receipt)."""
     templates: Path | None = None
-    """Where `phones/` is; None: found in a checkout or in an installed package."""
+    """The folder of `phones/` and `locale/`; None: found in a checkout or an installed package."""
+    time_zone: str = "Asia/Shanghai"
+    """The zone of the times on the phones' screens."""
 
 
 @dataclass(slots=True)
@@ -409,7 +411,8 @@ class Carrier:
             self.moved(handset)
 
     async def close(self) -> None:
-        """Stop time and let go of connections."""
+        """Stop time and let go of pages and connections."""
+        self.watch.close()
         await self.timeline.close()
         await self.postman.close()
 

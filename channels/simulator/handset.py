@@ -102,12 +102,18 @@ class Shelf:
         self._active.pop(handset.number, None)
         self._active[handset.number] = handset
 
-    def newest_first(self, wanted: str = "") -> Iterator[Handset]:
-        """Yield phones that match, the one that moved last first, untouched ones at the end."""
-        for group in (reversed(self._active.values()), self._idle.values()):
-            for handset in group:
-                if not wanted or handset.matches(wanted):
-                    yield handset
+    def newest_first(self) -> Iterator[Handset]:
+        """Yield phones on which something happened, the one that moved last first."""
+        return reversed(self._active.values())
+
+    def idle(self) -> Iterator[Handset]:
+        """Yield phones on which nothing has happened."""
+        return iter(self._idle.values())
+
+    @property
+    def idle_count(self) -> int:
+        """Return on how many phones nothing has happened."""
+        return len(self._idle)
 
     def label(self, number: str, *, name: str, place: str) -> None:
         """Write a name on a phone."""

@@ -11,6 +11,8 @@ from aiohttp import web
 from channels.simulator.api import CARRIER, CarrierApi
 from channels.simulator.behaviour import OutageKind
 from channels.simulator.carrier import Carrier, CarrierConfig
+from channels.simulator.control import Control
+from channels.simulator.page import PhonesPage
 from channels.simulator.timeline import RealTimeline, Timeline
 
 REQUEST_BYTES_MAX = 8 * 1024 * 1024
@@ -26,6 +28,8 @@ def create_carrier(config: CarrierConfig, *, timeline: Timeline | None = None) -
     app = web.Application(client_max_size=REQUEST_BYTES_MAX)
     app[CARRIER] = carrier
     app.add_routes(CarrierApi(carrier).routes())
+    app.add_routes(Control(carrier).routes())
+    app.add_routes(PhonesPage(carrier).routes())
     app.on_shutdown.append(_close)
     return app
 

@@ -42,6 +42,8 @@ class SmsFlow:
     def begin(self, message: Message) -> None:
         """Queue a message at the account's pace."""
         behaviour, ledger = self._carrier.behaviour, message.account
+        if not (self._carrier.config.keep_handsets or behaviour.receipts or behaviour.crowd):
+            return  # Nobody can ever ask or be told what became of it: a measurement.
         free_at = self._carrier.timeline.now()
         if behaviour.parts_per_second > 0.0:
             free_at = max(free_at, ledger.free_at)

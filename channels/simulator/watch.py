@@ -8,6 +8,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.version = 0
+        self.closed = False
         self._waiting: set[asyncio.Event] = set()
 
     def bump(self) -> None:
@@ -15,6 +16,11 @@ class Watch:
         self.version += 1
         for event in self._waiting:
             event.set()
+
+    def close(self) -> None:
+        """Let everybody go who waits."""
+        self.closed = True
+        self.bump()
 
     async def newer_than(self, version: int) -> int:
         """Return the version once it is newer than the one already seen."""
