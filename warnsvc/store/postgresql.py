@@ -132,13 +132,15 @@ class PostgresqlStore:
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[PostgresqlUnit]:
         with self._tasks.claim():
-            async with self._transaction(isolation="read_committed") as unit:
+            async with self._transaction(keep=True, isolation="read_committed") as unit:
                 yield unit
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[PostgresqlUnit]:
         # Repeatable read: one snapshot for the whole view, as on SQLite.
-        async with self._transaction(isolation="repeatable_read", readonly=True) as unit:
+        async with self._transaction(
+            keep=False, isolation="repeatable_read", readonly=True
+        ) as unit:
             yield unit
 
     @asynccontextmanager
@@ -170,7 +172,7 @@ class PostgresqlStore:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _transaction(self, **options: Any) -> AsyncIterator[PostgresqlUnit]:
+    async def _transaction(self, *, keep: bool, **options: Any) -> AsyncIterator[PostgresqlUnit]:
         self._refuse_closed()
         with faults():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
@@ -180,11 +182,12 @@ class PostgresqlStore:
             with faults():
                 await transaction.start()
             yield unit
-            _refuse_spent(unit.state)
             unit.state.over = True
-            with faults():
-                # To its end even when the task is cancelled: it must not be half noticed.
-                await to_the_end(_commit(transaction, unit.state))
+            if keep:
+                _refuse_spent(unit.state)
+                with faults():
+                    # To its end even when the task is cancelled: it must not be half noticed.
+                    await to_the_end(_commit(transaction, unit.state))
         finally:
             unit.state.over = True
             await to_the_end(self._give_back(connection, transaction))

@@ -63,16 +63,17 @@ class Readers:
         try:
             if self._closed:
                 raise StoreFault("the store is closed")
-            yield reader
-        finally:
             try:
-                await reader.end()
+                yield reader
             finally:
-                self._free.put_nowait(reader)
+                await reader.end()
+        finally:
+            self._free.put_nowait(reader)
 
     async def close(self) -> None:
-        """Wait for the views that are open; later ones are refused."""
+        """Wait for the views that are open; those that wait and later ones are refused."""
         self._closed = True
         borrowed = [await self._free.get() for _ in self._readers]
         for reader in borrowed:
             await reader.close()
+            self._free.put_nowait(reader)
