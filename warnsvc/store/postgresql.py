@@ -9,7 +9,7 @@ happened: callers write so that doing it again is harmless. It never decides any
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -195,12 +195,13 @@ class PostgresqlStore:
                 unit.state.run_hooks()
 
     async def _give_back(self, connection: Any, transaction: Any) -> None:
-        if connection.is_in_transaction():
-            try:
-                with faults():
+        try:
+            with faults():
+                if connection.is_in_transaction():
                     await transaction.rollback()
-            except (StoreFault, asyncpg.InterfaceError):
-                # The server rolls back by itself when the connection goes.
+        except (StoreFault, asyncpg.InterfaceError):
+            # The server rolls back by itself when the connection goes, if it has not gone already.
+            with suppress(asyncpg.InterfaceError):
                 connection.terminate()
         await self._pool.release(connection)
 

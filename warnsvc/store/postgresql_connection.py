@@ -5,6 +5,7 @@ room for a release to a hundred thousand people. A wrong statement or value stay
 programmer's mistake; everything that may pass becomes a StoreFault.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -77,7 +78,7 @@ def faults() -> Iterator[None]:
     except _PASSING as error:
         raise StoreFault(str(error)) from error
     except asyncpg.InterfaceError as error:
-        if isinstance(error, asyncpg.DataError) or "closed" not in str(error):
+        if not _GONE.search(str(error)):
             raise
         raise StoreFault(str(error)) from error
 
@@ -89,6 +90,9 @@ def _constraint(error: Any) -> str:
         return NOT_NULL
     return error.constraint_name or ""
 
+
+_GONE = re.compile(r"is closed|been released back to the pool|pool is clos")
+"""asyncpg has one class for its user's mistakes and for a connection that is gone."""
 
 _BUSY = (
     TimeoutError,
