@@ -41,7 +41,12 @@ def config_from(given: argparse.Namespace) -> CarrierConfig:
         accounts=(account,),
         hooks=hooks,
         seed=given.seed,
-        behaviour=Behaviour(crowd=given.crowd, receipts=not given.no_receipts),
+        behaviour=Behaviour(
+            crowd=given.crowd,
+            crowd_share=given.crowd_share,
+            crowd_speed=given.crowd_speed,
+            receipts=not given.no_receipts,
+        ),
         keep_handsets=not given.no_handsets,
         magic_endings=given.magic_endings,
         templates=given.templates,
@@ -73,6 +78,8 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--hook-secret-file", type=Path)
     parser.add_argument("--crowd", action="store_true", help="people answer by their habits")
+    parser.add_argument("--crowd-share", type=float, default=1.0, help="of all handsets, 0 to 1")
+    parser.add_argument("--crowd-speed", type=float, default=1.0, help="times as fast")
     parser.add_argument("--no-receipts", action="store_true")
     parser.add_argument("--no-handsets", action="store_true", help="for measurements")
     parser.add_argument("--magic-endings", action="store_true")
