@@ -50,7 +50,7 @@ class Attempt:
         return Tried(p.channel, p.tier, p.number, p.address, self.failure, ended)
 
 
-@dataclass
+@dataclass(repr=False)
 class County:
     """Villages with their people; superiors stand behind them."""
 
@@ -283,6 +283,22 @@ class County:
                 word = f"{p.channel} {p.number}" if p.purpose == "call" else p.purpose
                 words.append(" ".join((word, *p.listing)))
         return words
+
+    def __repr__(self) -> str:
+        """What a failing walk prints: who stands where, and how everything is now."""
+        regions = [
+            f"{e.region_code} {e.state}@{e.tier} "
+            + " ".join(f"{t.source_code}{[m.callout_id for m in t.members]}" for t in e.tiers)
+            for e in self.escalations.values()
+        ]
+        people = [
+            f"{c.id} {c.state} step {c.step} rung {c.rung} due {c.due_at and (c.due_at - NOW).seconds}"
+            f" {[n.kind.value for n in c.numbers]}{'' if c.robot_ok else ' by hand'}"
+            for c in self.callouts.values()
+        ]
+        return "\n".join(
+            (f"County {self.rule.tiers[0].quorum} rung {self.rule.closing_rung}", *regions, *people)
+        )
 
     def state(self, number: int) -> EscalationState:
         return self.escalations[number].state

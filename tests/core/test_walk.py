@@ -34,7 +34,7 @@ def counties(draw: st.DrawFn) -> County:
     county = County(red(quorum=draw(st.sampled_from(QUORUMS)), closing_rung=closing))
     county.calling_only = draw(st.booleans())
     for callout_id in (*PEOPLE, *SUPERIORS, *COUNTY_HEAD):
-        robot_ok = draw(st.integers(0, 6)) > 0
+        robot_ok = draw(st.sampled_from([True] * 6 + [False]))
         county.person(callout_id, numbers=draw(NUMBERS), robot_ok=robot_ok)
     for _ in range(draw(st.integers(2, 4))):
         people = draw(st.lists(st.sampled_from(PEOPLE), max_size=4, unique=True))
@@ -118,7 +118,7 @@ def _check_called(county: County, escalation: Escalation) -> None:
             calls = [a for a in county.calls(callout_id) if a.state != "cancelled"]
             assert calls, f"{callout_id} is called in name only"
             assert state.due_at is not None or state.step == len(county.rule.tier(1).steps)
-        if not state.robot_ok:
+        if state.state is C.CALLING and not state.robot_ok:
             assert NewTask("call_by_hand", callout_id=callout_id) in county.tasks
 
 
