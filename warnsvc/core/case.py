@@ -325,7 +325,7 @@ class Case:
         self.changes.alarms.append(NewAlarm("exhausted", escalation_id=after.id))
         self.changes.tasks.append(NewTask("knock", escalation_id=after.id))
         for callout_id in _called(after):
-            if callout_id not in self._planned and not self._is_awaited(callout_id):
+            if self._rounds_are_over(self._callouts[callout_id]):
                 self._tell(callout_id, call.GiveUp())
         return to
 
@@ -338,11 +338,6 @@ class Case:
         else:
             self.changes.moot_escalations.add(after.id)
         return to
-
-    def _is_awaited(self, callout_id: int) -> bool:
-        """Whether a window is open in which he is being called."""
-        inside = (self._escalations.get(e) for e in self._called_for.get(callout_id, ()))
-        return any(e is None or e.state is EscalationState.CALLING for e in inside)
 
     def _let_go(self, escalation: Escalation) -> None:
         """Stop calling everybody who was called for this region only."""
@@ -386,13 +381,15 @@ class Case:
 
     def _may_start(self, state: Callout) -> bool:
         """Whether nobody is calling him: not yet, not any more, or his rounds ended long ago."""
-        if state.state in _ENDED:
-            return True
-        if state.state is not CalloutState.CALLING or state.due_at is not None:
+        return state.state in _ENDED or self._rounds_are_over(state)
+
+    def _rounds_are_over(self, state: Callout) -> bool:
+        """Whether a robot has called him to the end, and the window he was called in is over."""
+        if state.state is not CalloutState.CALLING or state.due_at or not state.robot_ok:
             return False
         assert state.started_at is not None, "a callout that is called has begun"
         window = timedelta(seconds=self._rule.tier(state.tier).window_seconds)
-        return state.robot_ok and self._now >= state.started_at + window
+        return self._now >= state.started_at + window
 
     def _start(self, state: Callout, escalation_ids: list[int]) -> None:
         ordinal = max([_tier_of(self._escalations[e], state.id) for e in escalation_ids])
