@@ -75,6 +75,8 @@ async def receive(request: web.Request) -> web.Response:
 async def _body(request: web.Request) -> bytes:
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, request.content_length or 0)
+    if request.content.is_eof():  # it came with the headers, as nearly all do
+        return await request.read()
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
             return await request.read()
