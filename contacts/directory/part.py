@@ -94,7 +94,7 @@ class _Walk:
 def scan_part(body: bytes) -> PartFacts:
     """Walk one XML part. Raises FileRefused."""
     walk = _Walk()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("utf-8")  # Whatever it declares: the reader assumes it as well.
     parser.StartDoctypeDeclHandler = walk.doctype
     parser.StartElementHandler = walk.start
     try:

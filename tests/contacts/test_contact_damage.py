@@ -194,6 +194,15 @@ def test_a_damaged_file_is_refused_by_name(data: bytes, faults: list[Named]) -> 
     assert named(draft.faults.listed()) == faults
 
 
+def test_a_workbook_is_utf_8_whatever_its_parts_declare() -> None:
+    """What is checked and what is read must be decoded alike."""
+    data = with_part(lambda _, body: body.replace(b"UTF-8", b"cp037"))
+
+    draft = read_contacts(data)
+
+    assert (draft.faults.count, draft.people[0].name) == (0, "张三")
+
+
 def all_kinds_in_one_file() -> tuple[bytes, list[Named]]:
     rows, expected = [contact()], []
     for number, damage in enumerate(ROW_DAMAGE, start=3):

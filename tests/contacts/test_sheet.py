@@ -1,8 +1,10 @@
 """Files however they were saved: encodings, separators, titles, hidden rows."""
 
 import contextlib
+import io
 
 import pytest
+import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,15 +86,28 @@ def test_a_quoted_line_break_counts_as_one_row_as_spreadsheets_count() -> None:
     ]
 
 
-def test_hidden_rows_and_other_sheets_are_remarked_on() -> None:
+def test_hidden_rows_are_remarked_on() -> None:
     data = as_xlsx(CONTACT_HEADINGS, contact(), contact(编号="A2", 层级="2"), hidden=[3])
 
     draft = read_contacts(data)
 
     assert not draft.faults
-    assert [(w.row, w.code) for w in draft.warnings if w.code != "shared_number"] == [
-        (3, "hidden_row")
-    ]
+    assert (3, "hidden_row") in {(warning.row, warning.code) for warning in draft.warnings}
+
+
+def test_other_sheets_and_formats_at_the_far_corner_do_no_harm() -> None:
+    packed = io.BytesIO()
+    with xlsxwriter.Workbook(packed, {"in_memory": True}) as book:
+        sheet, bold = book.add_worksheet("名单"), book.add_format({"bold": True})
+        book.add_worksheet("说明")
+        for number, row in enumerate((CONTACT_HEADINGS, contact())):
+            sheet.write_row(number, 0, [text or None for text in row])
+        sheet.write_blank(1_048_575, 16_383, None, bold)
+
+    draft = read_contacts(packed.getvalue())
+
+    assert (draft.faults.count, len(draft.people)) == (0, 1)
+    assert [(w.code, "说明" in w.zh) for w in draft.warnings] == [("other_sheets", True)]
 
 
 def test_columns_may_begin_further_right() -> None:
