@@ -5,6 +5,7 @@ max_instances=1`), and nothing that has a deadline of its own is here (law 5).
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -28,6 +29,8 @@ LEASE_TICKS = 6
 
 async def run_duties(ctx: Context, *, owner: str) -> None:
     """Tick until cancelled."""
+    # "Skipped, still running" is what max_instances=1 is for; a duty logs its own faults.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     scheduler = AsyncIOScheduler(
         jobstores={"default": MemoryJobStore()},
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
