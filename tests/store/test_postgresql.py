@@ -1,6 +1,7 @@
 """What only the store on PostgreSQL promises: many processes, locks, and coming back."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -11,6 +12,7 @@ from warnsvc.store import table as t
 from warnsvc.store.open import open_store, parse_url, postgresql_dsn
 from warnsvc.store.port import IntegrityFault, Store, StoreBusy, StoreFault, Unit
 from warnsvc.store.postgresql import PostgresqlStore
+from warnsvc.store.postgresql_connection import SILENCE_SECONDS, notice_partitions
 
 CLAIM = """
     WITH due AS MATERIALIZED (
@@ -217,3 +219,21 @@ async def test_a_fault_in_a_copy_names_its_constraint(store: Store) -> None:
             await unit.insert_rows("setting", ["name", "value"], [("a", "1"), ("a", "2")])
 
     assert caught.value.constraint == "setting_pkey"
+
+
+async def test_a_partition_is_noticed_by_the_kernel() -> None:
+    class Connection:
+        def __init__(self, transport: asyncio.Transport) -> None:
+            self._transport = transport
+
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    await notice_partitions(Connection(writer.transport))
+
+    found = writer.get_extra_info("socket")
+    silence = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    writer.close()
+    server.close()
+    assert silence == SILENCE_SECONDS * 1000

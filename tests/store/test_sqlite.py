@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -217,3 +218,85 @@ def no_commit(action: int, word: str | None, *_rest: str | None) -> int:
     """An SQLite authorizer that stands for a disk that is full when it comes to committing."""
     refused = action == sqlite3.SQLITE_TRANSACTION and word == "COMMIT"
     return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
+
+
+async def test_whoever_was_told_done_is_on_disk_after_kill_9(path: Path) -> None:
+    program = f"""
+import asyncio
+from pathlib import Path
+from random import Random
+from warnsvc.store.sqlite import SqliteStore
+
+async def write(store, at):
+    async with store.unit() as unit:
+        await unit.execute("INSERT INTO setting (name, value) VALUES ($1, '')", str(at))
+    print(at, flush=True)
+
+async def main():
+    store = await SqliteStore.open(Path({str(path)!r}))
+    for start in range(0, 1000000, 16):
+        await asyncio.gather(*(write(store, at) for at in range(start, start + 16)))
+
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    told = [(await process.stdout.readline()).decode().strip() for _ in range(100)]
+    process.kill()
+    told += (await process.stdout.read()).decode().split("\n")[:-1]
+    await process.wait()
+
+    store = await SqliteStore.open(path)
+    assert set(told) <= await names(store)
+    await store.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_no_disorder_breaks_the_promise(path: Path, seed: int) -> None:
+    """Units that succeed, fail, hang and are cancelled, in an order that the seed decides."""
+    random = Random(seed)
+    store = await SqliteStore.open(path, runner=random.choice([InlineRunner, ThreadRunner]))
+
+    async def act(name: str) -> None:
+        async with store.unit() as unit:
+            for part in range(random.randint(0, 3)):
+                await unit.execute(INSERT, f"{name}.{part}", "")
+                await asyncio.sleep(0)
+            await unit.execute(INSERT, name, "")
+            if random.random() < 0.2:
+                await unit.execute(INSERT, name, "the same again")
+            if random.random() < 0.2:
+                raise ZeroDivisionError
+
+    tasks = {f"t{at}": asyncio.create_task(act(f"t{at}")) for at in range(40)}
+    while unfinished := [task for task in tasks.values() if not task.done()]:
+        if random.random() < 0.1:
+            random.choice(unfinished).cancel()
+        await asyncio.wait(unfinished, timeout=0)
+    await write(store, "afterwards")
+    kept = await names(store)
+    await store.close()
+
+    for name, task in tasks.items():
+        if task.cancelled():
+            continue  # It may be kept, or not: nobody was told.
+        assert (name in kept) == (task.exception() is None), name
+    assert "afterwards" in kept
+    # A unit is kept whole or not at all.
+    assert {part.split(".")[0] for part in kept} <= kept
+
+
+async def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreFault, match="No such file"):
+        await SqliteStore.open(tmp_path / "missing" / "warnsvc.sqlite3")
+
+
+async def test_a_file_that_is_no_database_is_a_fault_and_is_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database " * 100)
+
+    for _ in range(2):
+        with pytest.raises(StoreFault, match="not a database"):
+            await SqliteStore.open(path)

@@ -9,7 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from warnsvc.store.port import StoreBusy
+from warnsvc.store.port import StoreBusy, StoreFault
 
 _PID_LENGTH_MAX = 20
 """Bytes read back for the message; a process id has at most ten digits."""
@@ -23,9 +23,8 @@ class FileLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Take the lock at once, or raise StoreBusy."""
-        lock_path = self._path.with_name(self._path.name + ".lock")
-        file = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock at once. Raises StoreBusy, or StoreFault when the folder is not usable."""
+        file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -38,6 +37,13 @@ class FileLock:
         os.ftruncate(file, 0)
         os.pwrite(file, str(os.getpid()).encode(), 0)
         self._file = file
+
+    def _open(self) -> int:
+        path = self._path.with_name(self._path.name + ".lock")
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreFault(f"cannot open {path}: {error.strerror}") from error
 
     def release(self) -> None:
         """Let go. The file stays: removing it would open a race between two newcomers."""

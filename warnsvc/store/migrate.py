@@ -42,8 +42,11 @@ def head() -> str:
 
 
 async def current(url: str) -> str | None:
-    """Return the revision that the database is at, or None when it is empty."""
-    async with _connected(url) as connection:
+    """Return the revision that the database is at, or None when it is empty or not there."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not sqlite_path(parsed).exists():
+        return None
+    async with _connected(url, begin="BEGIN") as connection:
         return await connection.run_sync(_revision)
 
 
@@ -81,7 +84,7 @@ async def upgrade(url: str) -> None:
 
 
 async def _upgrade(url: str) -> None:
-    async with _connected(url) as connection:
+    async with _connected(url, begin="BEGIN IMMEDIATE") as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(
                 text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
@@ -120,14 +123,14 @@ def _config() -> Config:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
+async def _connected(url: str, *, begin: str) -> AsyncIterator[AsyncConnection]:
     """Yield a connection in one transaction that is committed at the end."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{sqlite_path(parsed)}", poolclass=NullPool
         )
-        _begin_ourselves(engine)
+        _begin_ourselves(engine, begin)
     else:
         dsn = postgresql_dsn(parsed)
         engine = create_async_engine(
@@ -140,7 +143,7 @@ async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
         await engine.dispose()
 
 
-def _begin_ourselves(engine: Any) -> None:
+def _begin_ourselves(engine: Any, begin: str) -> None:
     """Make DDL transactional: sqlite3 by itself begins only before INSERT, UPDATE and DELETE."""
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -149,4 +152,4 @@ def _begin_ourselves(engine: Any) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(begin)

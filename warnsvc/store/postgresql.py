@@ -25,6 +25,7 @@ from warnsvc.store.postgresql_connection import (
     COMMAND_SECONDS,
     connect,
     faults,
+    notice_partitions,
     server_settings,
 )
 from warnsvc.store.postgresql_side import SideConnection
@@ -119,9 +120,14 @@ class PostgresqlStore:
                 max_size=connections,
                 command_timeout=COMMAND_SECONDS,
                 server_settings=server_settings("unit"),
+                init=notice_partitions,
                 reset=_keep_as_it_is,
             )
-            await side.open()
+            try:
+                await side.open()
+            except BaseException:
+                pool.terminate()
+                raise
         engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=lambda: connect(dsn, "read", default_transaction_read_only="on"),

@@ -6,6 +6,7 @@ programmer's mistake; everything that may pass becomes a StoreFault.
 """
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,9 @@ IDLE_SECONDS = 10
 ACQUIRE_SECONDS = 10.0
 """How long a unit waits for a connection before it is told that the database is busy."""
 
+SILENCE_SECONDS = 8
+"""How long a server may leave what we sent unacknowledged, on either side (TCP_USER_TIMEOUT)."""
+
 CONNECT_SECONDS = 5.0
 """How long to try to reach the server."""
 
@@ -49,7 +53,7 @@ def server_settings(role: str, **more: str) -> dict[str, str]:
         "tcp_keepalives_idle": "5",
         "tcp_keepalives_interval": "2",
         "tcp_keepalives_count": "3",
-        "tcp_user_timeout": "8000",
+        "tcp_user_timeout": f"{SILENCE_SECONDS}s",
         # Compiling a plan costs more than our short statements take.
         "jit": "off",
         **more,
@@ -58,12 +62,31 @@ def server_settings(role: str, **more: str) -> dict[str, str]:
 
 async def connect(dsn: str, role: str, **more: str) -> Any:
     """Open one connection outside the pool."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         dsn,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings=server_settings(role, **more),
     )
+    await notice_partitions(connection)
+    return connection
+
+
+async def notice_partitions(connection: Any) -> None:
+    """Let the kernel give a connection up that a partition has cut, long before a command does.
+
+    asyncpg has no setting for it; where its transport is not to be had, or the system has no such
+    option, the command's own time limit remains.
+    """
+    transport = getattr(connection, "_transport", None)
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is None or found.family == socket.AF_UNIX or not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)
 
 
 @contextmanager

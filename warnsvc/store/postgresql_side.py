@@ -6,10 +6,10 @@ unit of work.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -18,14 +18,21 @@ from warnsvc.store.port import StoreFault
 from warnsvc.store.postgresql_connection import connect, faults
 from warnsvc.store.wake import Hub
 
+T = TypeVar("T")
+
 CHANNEL = "warnsvc"
 """The NOTIFY channel; the payload is `<process> <topic>`."""
 
 RECONNECT_SECONDS = 1.0
 """Between two tries; the engine's own poll, also one second, carries on without us."""
 
+ANSWER_SECONDS = 5.0
+"""How long a statement here may take: it touches one row, or none."""
+
 RECONNECTED = "reconnected"
 """The topic that is woken when notices may have been missed."""
+
+_NOTIFY = "SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic"
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +58,7 @@ class SideConnection:
     async def take_ids(self, table: str, count: int) -> int:
         """Return the first of `count` new ids."""
         async with self._turn:
-            return int(await self._usable().fetchval(TAKE, table, count))
+            return int(await self._soon(self._usable().fetchval(TAKE, table, count)))
 
     async def notify(self, topics: Sequence[str]) -> None:
         """Tell the other processes. A wake that is lost is logged: their poll finds the work."""
@@ -63,11 +70,8 @@ class SideConnection:
                 return
             try:
                 with faults():
-                    await self._usable().execute(
-                        "SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic",
-                        CHANNEL,
-                        [f"{self._process} {topic}" for topic in unsent],
-                    )
+                    payloads = [f"{self._process} {topic}" for topic in unsent]
+                    await self._soon(self._usable().execute(_NOTIFY, CHANNEL, payloads))
             except StoreFault as error:
                 _log.warning("wake not sent to other processes", topics=unsent, error=str(error))
 
@@ -83,7 +87,11 @@ class SideConnection:
 
     async def _connect(self) -> None:
         connection = await connect(self._dsn, "side")
-        await connection.add_listener(CHANNEL, self._on_notice)
+        try:
+            await connection.add_listener(CHANNEL, self._on_notice)
+        except BaseException:
+            connection.terminate()
+            raise
         self._lost.clear()
         connection.add_termination_listener(self._on_lost)
         self._connection = connection
@@ -99,6 +107,15 @@ class SideConnection:
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
                 self._hub.wake(RECONNECTED)
+
+    async def _soon(self, statement: Awaitable[T]) -> T:
+        """Await a short statement; a connection that does not answer it is given up."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await statement
+        except TimeoutError:
+            self._connection.terminate()
+            raise
 
     def _usable(self) -> Any:
         if self._lost.is_set():

@@ -138,14 +138,14 @@ class SqliteStore:
         """Open the file, creating an empty one. Raises StoreBusy when another process has it."""
         lock = FileLock(path)
         lock.take()
+        write, *reads = [runner(f"sqlite-{at}") for at in range(1 + READERS)]
         try:
             with faults():
-                write = runner("sqlite-writer")
                 connection = await write.run(lambda: connect_writer(path))
-                readers = [
-                    await _reader(path, runner(f"sqlite-reader-{at}")) for at in range(READERS)
-                ]
+                readers = [await _reader(path, read) for read in reads]
         except BaseException:
+            for each in (write, *reads):
+                each.close()
             lock.release()
             raise
         return cls(
