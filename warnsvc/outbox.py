@@ -84,6 +84,18 @@ class Outbox:
             for n in range(settings.dispatch_concurrency):
                 group.create_task(self._send_forever(), name=f"outbox-send-{n}")
 
+    async def step(self) -> int:
+        """Claim one batch, send it in its order, record it; returns how many were claimed.
+
+        What `run` does with many tasks at once, in one: for tests and for virtual time. An outcome
+        that cannot be recorded is kept for the next step. Raises StoreFault.
+        """
+        taken = 0 if self._stopping else await self._claim()
+        while not self._queue.empty():
+            await self._send(*self._queue.get_nowait())
+        await self._record_batch()
+        return taken
+
     # Claim -----------------------------------------------------------------------------------
 
     async def _claim_forever(self) -> None:
@@ -137,40 +149,44 @@ class Outbox:
     # Send ------------------------------------------------------------------------------------
 
     async def _send_forever(self) -> None:
-        base = self._ctx.settings.public_url
         while True:
-            attempt, text, language, token = await self._queue.get()
-            channel = self._channels[attempt.channel]
-            if attempt.valid_until <= self._ctx.clock.now():
-                outcome = Outcome(
-                    attempt.id, "expired", self._ctx.clock.now(), error_class="expired"
-                )
-                self._done(attempt, outcome, "")
-                continue
-            request = SendRequest(
-                token=token,
-                to=attempt.address,
-                text=text,
-                language=language,
-                valid_until=attempt.valid_until,
-                callback_url=f"{base}/callbacks/{channel.name}/{token}",
-                answer_url=self._answer_url(attempt, base),
-            )
-            try:
-                sent = await channel.send(request)
-            except Exception as fault:  # a mistake in an adapter must not stop the others
-                log.exception("outbox.send_raised", attempt=attempt.id, channel=channel.name)
-                sent = SendOutcome(
-                    kind=OutcomeKind.UNKNOWN,
-                    error_class=ErrorClass.AMBIGUOUS,
-                    reason=type(fault).__name__,
-                )
-            self._done(attempt, self._outcome(attempt, channel.name, sent), sent.answer)
+            await self._send(*await self._queue.get())
 
-    def _answer_url(self, attempt: Claimed, base: str) -> str:
-        if attempt.channel != "webhook":
-            return ""
-        return f"{base}/a/{self._ctx.token('callout', attempt.callout_id)}"
+    async def _send(self, attempt: Claimed, text: str, language: str, token: str) -> None:
+        """Hand one over and keep what came of it."""
+        channel = self._channels[attempt.channel]
+        now = self._ctx.clock.now()
+        if attempt.valid_until <= now:
+            self._done(attempt, Outcome(attempt.id, "expired", now, error_class="expired"), "")
+            return
+        request = self._request(attempt, channel.name, text, language, token)
+        try:
+            sent = await channel.send(request)
+        except Exception as fault:  # a mistake in an adapter must not stop the others
+            log.exception("outbox.send_raised", attempt=attempt.id, channel=channel.name)
+            sent = SendOutcome(
+                kind=OutcomeKind.UNKNOWN,
+                error_class=ErrorClass.AMBIGUOUS,
+                reason=type(fault).__name__,
+            )
+        self._done(attempt, self._outcome(attempt, channel.name, sent), sent.answer)
+
+    def _request(
+        self, attempt: Claimed, carrier: str, text: str, language: str, token: str
+    ) -> SendRequest:
+        base = self._ctx.settings.public_url
+        answer_url = ""
+        if attempt.channel == "webhook":
+            answer_url = f"{base}/a/{self._ctx.token('callout', attempt.callout_id)}"
+        return SendRequest(
+            token=token,
+            to=attempt.address,
+            text=text,
+            language=language,
+            valid_until=attempt.valid_until,
+            callback_url=f"{base}/callbacks/{carrier}/{token}",
+            answer_url=answer_url,
+        )
 
     def _done(self, attempt: Claimed, outcome: Outcome, answer: str) -> None:
         self._outcomes.append((attempt, outcome, answer))
@@ -202,20 +218,28 @@ class Outbox:
             await self._record.wait()
             await asyncio.sleep(RECORD_EVERY_SECONDS)
             self._record.clear()
-            batch, self._outcomes = self._outcomes, []
-            if not batch:
-                continue
             try:
-                await self._write(batch)
+                await self._record_batch()
             except StoreFault as fault:
-                # Kept and tried again; should we die first, the leases end and are looked up.
-                log.error("outbox.record_failed", error=str(fault), count=len(batch))
-                self._outcomes = batch + self._outcomes
+                log.error("outbox.record_failed", error=str(fault), count=len(self._outcomes))
                 self._record.set()
                 await asyncio.sleep(IDLE_SECONDS)
-                continue
-            self._in_flight -= len(batch)
-            self._wake.set()
+
+    async def _record_batch(self) -> None:
+        """Write the outcomes that have gathered. Raises StoreFault: they are kept for next time.
+
+        Should we die before that, the leases end and the sends are looked up.
+        """
+        batch, self._outcomes = self._outcomes, []
+        if not batch:
+            return
+        try:
+            await self._write(batch)
+        except BaseException:
+            self._outcomes = batch + self._outcomes
+            raise
+        self._in_flight -= len(batch)
+        self._wake.set()
 
     async def _write(self, batch: list[tuple[Claimed, Outcome, str]]) -> None:
         now = self._ctx.clock.now()

@@ -63,7 +63,7 @@ async def receive(request: web.Request) -> web.Response:
     if token and attempt_id is None:
         raise web.HTTPNotFound
     body = await _body(request)
-    facts = _facts(ctx, channel, _callback(ctx, request, body, token))
+    facts = facts_of(ctx, channel, _callback(ctx, request, body, token))
     try:
         await request.app[INTAKE].accept(facts)
     except (IntakeFull, StoreFault) as fault:
@@ -93,7 +93,8 @@ def _callback(ctx: Context, request: web.Request, body: bytes, token: str) -> Ca
     )
 
 
-def _facts(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[Inbound]:
+def facts_of(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[Inbound]:
+    """Return what a genuine callback says. Raises HTTPForbidden when it is not genuine."""
     now = ctx.clock.now()
     try:
         receipts = channel.parse_receipts(callback) if callback.token else []
