@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warnsvc.core.answer import AnswerKind
@@ -243,6 +243,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), VALUES))
 def test_reading_a_line_and_writing_it_again_gives_the_same_bytes(data: dict[str, object]) -> None:
     content = body(Line(act="x", data=data), line_id=1, entered_at=AT)

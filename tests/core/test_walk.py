@@ -157,7 +157,7 @@ def _check_replay(county: County) -> None:
         assert lines[-1].to_state == escalation.state
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(counties(), st.lists(STEPS, max_size=25), st.booleans())
 def test_whatever_happens_nobody_is_forgotten_and_nobody_is_called_for_nothing(
     county: County, steps: list[tuple[Any, ...]], expires: bool
