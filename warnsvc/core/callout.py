@@ -281,6 +281,8 @@ def _attempts(
 def _plans(
     tier: int, channels: Iterable[str], usable: dict[str, list[str]], tried: Sequence[Tried]
 ) -> tuple[PlanAttempt, ...]:
+    if not tried:  # A release plans a hundred thousand of these.
+        return tuple([PlanAttempt(channel, tier, 1, usable[channel][0]) for channel in channels])
     planned = [_plan(tier, channel, usable[channel], tried) for channel in channels]
     return tuple([plan for plan in planned if plan is not None])
 
@@ -289,8 +291,6 @@ def _plan(
     tier: int, channel: str, addresses: Sequence[str], tried: Sequence[Tried]
 ) -> PlanAttempt | None:
     """The next attempt on a channel, turning through his addresses. None at the limit."""
-    if not tried:
-        return PlanAttempt(channel, tier, 1, addresses[0])
     before = [t for t in tried if t.channel == channel and t.tier == tier]
     if len(before) >= ATTEMPTS_PER_CHANNEL_MAX:
         return None

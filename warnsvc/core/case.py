@@ -112,7 +112,7 @@ class Case:
         self._called_for = self._all_called_for(called_for or {})
         self._stands_in_: dict[int, list[int]] | None = None
         self._reached: dict[int, list[int]] = {}
-        self._planned: dict[int, list[call.PlanAttempt]] = {}
+        self._planned: dict[int, list[NewAttempt]] = {}
         self.changes = Changes()
 
     def _all_called_for(self, given: Mapping[int, dict[int, str]]) -> dict[int, dict[int, str]]:
@@ -423,20 +423,32 @@ class Case:
     def _tell(self, callout_id: int, fact: call.Fact) -> None:
         before = self._callouts[callout_id]
         rule = self._rule.tier(fact.tier if isinstance(fact, call.Start) else before.tier or 1)
-        tried: Sequence[Tried] = self._tried.get(callout_id, ())
-        if callout_id in self._planned:
-            tried = [*tried, *(Tried(*planned) for planned in self._planned[callout_id])]
+        tried = self._tried_by(callout_id)
         after, effects = call.decide(before, fact, rule=rule, tried=tried)
         if after is not before:
             self._callouts[callout_id] = after
             self.changes.callouts[callout_id] = after
-        for effect in effects:
-            self._apply_to_callout(after, effect)
+        if effects:
+            listing = self._listing(callout_id)
+            for effect in effects:
+                self._apply_to_callout(after, effect, listing)
 
-    def _apply_to_callout(self, state: Callout, effect: call.Effect) -> None:
+    def _tried_by(self, callout_id: int) -> Sequence[Tried]:
+        """His attempts so far, those of this step at the end."""
+        tried: Sequence[Tried] = self._tried.get(callout_id, ())
+        planned = self._planned.get(callout_id)
+        if planned is None:
+            return tried
+        return [*tried, *(Tried(a.channel, a.tier, a.number, a.address) for a in planned)]
+
+    def _apply_to_callout(
+        self, state: Callout, effect: call.Effect, listing: tuple[str, ...]
+    ) -> None:
         match effect:
-            case call.PlanAttempt():
-                self._plan_attempt(state.id, effect)
+            case call.PlanAttempt(channel, tier, number, address):
+                planned = NewAttempt(state.id, channel, tier, number, address, "call", listing)
+                self.changes.attempts.append(planned)
+                self._planned.setdefault(state.id, []).append(planned)
             case call.CancelUnsent():
                 self.changes.cancel_unsent.add(state.id)
             case call.CallByHand():
@@ -445,14 +457,6 @@ class Case:
                 self._unreachable(state, away=away)
             case _:
                 assert_never(effect)
-
-    def _plan_attempt(self, callout_id: int, planned: call.PlanAttempt) -> None:
-        channel, tier, number, address = planned
-        listing = self._listing(callout_id)
-        self.changes.attempts.append(
-            NewAttempt(callout_id, channel, tier, number, address, "call", listing)
-        )
-        self._planned.setdefault(callout_id, []).append(planned)
 
     def _unreachable(self, state: Callout, *, away: bool) -> None:
         self._line(
