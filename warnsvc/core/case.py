@@ -112,7 +112,7 @@ class Case:
         self._called_for = self._all_called_for(called_for or {})
         self._stands_in_: dict[int, list[int]] | None = None
         self._reached: dict[int, list[int]] = {}
-        self._planned: dict[int, list[NewAttempt]] = {}
+        self._planned: set[int] = set()
         self.changes = Changes()
 
     def _all_called_for(self, given: Mapping[int, dict[int, str]]) -> dict[int, dict[int, str]]:
@@ -436,19 +436,27 @@ class Case:
     def _tried_by(self, callout_id: int) -> Sequence[Tried]:
         """His attempts so far, those of this step at the end."""
         tried: Sequence[Tried] = self._tried.get(callout_id, ())
-        planned = self._planned.get(callout_id)
-        if planned is None:
+        if callout_id not in self._planned:
             return tried
-        return [*tried, *(Tried(a.channel, a.tier, a.number, a.address) for a in planned)]
+        planned = (a for a in self.changes.attempts if a.callout_id == callout_id)
+        return [
+            *tried,
+            *(
+                Tried(a.channel, a.tier, a.number, a.address)
+                for a in planned
+                if a.purpose == "call"
+            ),
+        ]
 
     def _apply_to_callout(
         self, state: Callout, effect: call.Effect, listing: tuple[str, ...]
     ) -> None:
         match effect:
             case call.PlanAttempt(channel, tier, number, address):
-                planned = NewAttempt(state.id, channel, tier, number, address, "call", listing)
-                self.changes.attempts.append(planned)
-                self._planned.setdefault(state.id, []).append(planned)
+                self.changes.attempts.append(
+                    NewAttempt(state.id, channel, tier, number, address, "call", listing)
+                )
+                self._planned.add(state.id)
             case call.CancelUnsent():
                 self.changes.cancel_unsent.add(state.id)
             case call.CallByHand():
