@@ -2,14 +2,15 @@
 
     settings ──► store, channels, renderer ──► Context ──► web application, outbox, engine
 
-`open_house` builds the parts; `serve` and `work` run them until they are told to stop.
+`open_house` builds the parts; `run` keeps them going until they are told to stop, and `serve` does
+both. The command (`warnsvc.cli`) and the demo (`warnsvc.demo`) are its callers.
 """
 
 import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from aiohttp import web
 from channels.base import Capabilities, Channel
 from channels.registry import ChannelSpec, build_channels
 from warnsvc.clock import Clock, SystemClock
+from warnsvc.core.pack import DEFAULT_PACK, Pack
 from warnsvc.outbox import Outbox
 from warnsvc.render import Renderer
 from warnsvc.resource import check_packages, templates_dir
@@ -38,6 +40,10 @@ log = structlog.get_logger(__name__)
 
 GOODBYE_SECONDS = 5.0
 """How long open requests may take when the service stops; live streams never end by themselves."""
+
+
+class PartEnded(Exception):
+    """A part that should run for ever has ended; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +66,10 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[House]:
-    """Open the store and the channels. Raises SettingsFault, StoreBusy, ChannelMisconfigured."""
+async def open_house(
+    settings: Settings, *, clock: Clock | None = None, pack: Pack = DEFAULT_PACK
+) -> AsyncIterator[House]:
+    """Open the store and the channels. Raises SettingsFault, StoreFault, ChannelMisconfigured."""
     check_packages()
     clock = clock or SystemClock()
     channels = build_channels([_spec(c) for c in settings.carriers], clock=clock.now)
@@ -79,6 +87,7 @@ async def open_house(settings: Settings, *, clock: Clock | None = None) -> Async
             renderer=renderer,
             capabilities=capabilities,
             keys=signing_secrets(settings),
+            pack=pack,
         )
         yield House(ctx=ctx, channels=channels, owner=f"{socket.gethostname()}:{os.getpid()}")
     finally:
@@ -119,35 +128,62 @@ def build_engine(house: House, pulse: Pulse) -> Engine:
 
 
 async def serve(settings: Settings, *, engine: bool = True, web_pages: bool = True) -> None:
-    """Run pages, callbacks and the engine (or a part of them) until SIGTERM or SIGINT."""
-    stop = _stop_event()
-    pulse = Pulse()
+    """Open the house and run it until SIGTERM or SIGINT."""
     async with open_house(settings) as house:
-        runner = None
-        if web_pages:
-            runner = await start_web(build_web(house, pulse), settings)
-        working = asyncio.create_task(build_engine(house, pulse).run()) if engine else None
-        log.info("service.started", web=web_pages, engine=engine, owner=house.owner)
-        try:
-            await _until(stop, working)
-        finally:
-            if runner is not None:
-                await runner.cleanup()
-            if working is not None:
-                working.cancel()
-                await asyncio.gather(working, return_exceptions=True)
-            log.info("service.stopped", owner=house.owner)
+        await run(house, engine=engine, web_pages=web_pages)
+
+
+async def run(
+    house: House,
+    *,
+    engine: bool = True,
+    web_pages: bool = True,
+    stop: asyncio.Event | None = None,
+    ready: Callable[[], None] = lambda: None,
+    beside: Iterable["asyncio.Task[None]"] = (),
+) -> None:
+    """Run pages, callbacks and the engine (or a part of them) until SIGTERM or SIGINT.
+
+    `ready` is called when everything listens; `beside` are tasks that must not end before we do.
+    Raises OSError when the port is taken, PartEnded when a part gives up.
+    """
+    stop = stop or stop_on_signals()
+    pulse = Pulse()
+    runner = None
+    if web_pages:
+        runner = await start_web(build_web(house, pulse), house.ctx.settings)
+    parts = list(beside)
+    working = None
+    if engine:
+        working = asyncio.create_task(build_engine(house, pulse).run(), name="engine")
+        parts.append(working)
+    log.info("service.started", web=web_pages, engine=engine, owner=house.owner)
+    try:
+        ready()
+        await _until(stop, parts)
+    finally:
+        if runner is not None:
+            await runner.cleanup()
+        if working is not None:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        log.info("service.stopped", owner=house.owner)
 
 
 async def start_web(app: web.Application, settings: Settings) -> web.AppRunner:
     """Listen where the settings say."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
     await runner.setup()
-    await web.TCPSite(runner, settings.host, settings.port).start()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
     return runner
 
 
-def _stop_event() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set from now on, instead of ending the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
@@ -155,11 +191,12 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _until(stop: asyncio.Event, working: "asyncio.Task[None] | None") -> None:
-    """Wait for the signal; an engine that ends by itself has failed and takes us with it."""
+async def _until(stop: asyncio.Event, parts: Iterable["asyncio.Task[None]"]) -> None:
+    """Wait for the signal; a part that ends by itself has failed and takes us with it."""
     asked = asyncio.create_task(stop.wait())
-    tasks = {asked, working} if working is not None else {asked}
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait({asked, *parts}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    if working is not None and working in done:
-        working.result()
+    for part in parts:
+        if part in done:
+            part.result()
+            raise PartEnded(part.get_name())

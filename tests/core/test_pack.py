@@ -22,6 +22,7 @@ from warnsvc.core.pack import (
     rule_for,
     rule_from_json,
     rule_to_json,
+    shortened,
 )
 
 RAINSTORM, FLASH_FLOOD = "11B03", "11A51"
@@ -221,3 +222,25 @@ def test_an_unknown_hazard_carries_its_code_as_its_name() -> None:
     )
     assert hazard_of(FLASH_FLOOD).grave
     assert all(code == hazard.code and hazard.zh and hazard.en for code, hazard in HAZARDS.items())
+
+
+def test_a_shortened_pack_keeps_its_rounds_in_proportion_and_says_so() -> None:
+    pack = shortened(DEFAULT_PACK, window_seconds=60)
+
+    red = pack.day[Colour.RED].tier(1)
+    assert red.window_seconds == 60
+    assert [step.after_seconds for step in red.steps] == [0, 20, 40]
+    assert pack.day[Colour.BLUE].tier(1).window_seconds == 60
+    assert "60" in pack.day[Colour.RED].pack
+    assert pack.day[Colour.RED].closing_rung == DEFAULT_PACK.day[Colour.RED].closing_rung
+
+
+def test_a_window_that_is_short_already_stays() -> None:
+    pack = shortened(DEFAULT_PACK, window_seconds=600)
+
+    assert pack.day[Colour.RED].tiers == DEFAULT_PACK.day[Colour.RED].tiers
+
+
+def test_rounds_that_no_longer_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="later than"):
+        shortened(DEFAULT_PACK, window_seconds=2)

@@ -6,7 +6,7 @@ so that a later edit never changes a warning under way. Source of the defaults: 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -104,6 +104,40 @@ def rule_for(pack: Pack, *, hazard: str, colour: Colour, local_hour: int) -> Rul
         colour = colour.above()
     night = local_hour >= NIGHT_BEGINS or local_hour < NIGHT_ENDS
     return (pack.night if night else pack.day)[colour]
+
+
+def shortened(pack: Pack, *, window_seconds: int) -> Pack:
+    """Return a pack in which no window is longer, with its rounds moved in proportion: for demos.
+
+    Its name says so, because the rule is frozen into every bulletin. Raises ValueError when the
+    rounds no longer fit one after another.
+    """
+    name = f"{pack.name}（缩短至{window_seconds}秒）"
+
+    def short(rule: Rule) -> Rule:
+        cut = replace(
+            rule, pack=name, tiers=tuple(_cut(tier, window_seconds) for tier in rule.tiers)
+        )
+        check_rule(cut)
+        return cut
+
+    return replace(
+        pack,
+        name=name,
+        day={colour: short(rule) for colour, rule in pack.day.items()},
+        night={colour: short(rule) for colour, rule in pack.night.items()},
+    )
+
+
+def _cut(tier: TierRule, window_seconds: int) -> TierRule:
+    whole = tier.window_seconds
+    if whole <= window_seconds:
+        return tier
+    steps = (
+        replace(step, after_seconds=step.after_seconds * window_seconds // whole)
+        for step in tier.steps
+    )
+    return replace(tier, window_seconds=window_seconds, steps=tuple(steps))
 
 
 def _steps(*rounds: tuple[int, str]) -> tuple[Step, ...]:

@@ -1,0 +1,47 @@
+"""Opens settings, logs and services for one command.
+
+Most commands send nothing, so they open the house without carriers: a carrier that is misconfigured
+must not keep an administrator from letting somebody in.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from warnsvc.app import open_house
+from warnsvc.logging import configure_logging
+from warnsvc.service.context import Context
+from warnsvc.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+
+def start_logging(settings: Settings, *, quiet: bool = False) -> None:
+    """Send logs to stderr as the settings say; `quiet`: warnings only, unless a level was set."""
+    chosen = "log_level" in settings.model_fields_set
+    level = "warning" if quiet and not chosen else settings.log_level
+    configure_logging(level=level, style=settings.log_format)
+    # It warns of each tick that is skipped because the one before still runs: that is meant.
+    logging.getLogger("apscheduler").setLevel("ERROR")
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, *, carriers: bool = False) -> AsyncIterator[Context]:
+    """Open store and services, with or without carriers."""
+    chosen = settings if carriers else settings.model_copy(update={"carriers": ()})
+    async with open_house(chosen) as house:
+        yield house.ctx
+
+
+def at_the_desk(work: Callable[[Context], Awaitable[T]], *, carriers: bool = False) -> T:
+    """Load the settings, open the house, and do one piece of work in it."""
+    settings = load_settings()
+    start_logging(settings, quiet=True)
+
+    async def run() -> T:
+        async with open_desk(settings, carriers=carriers) as ctx:
+            return await work(ctx)
+
+    return asyncio.run(run())
