@@ -225,6 +225,22 @@ def all_kinds_in_one_file() -> tuple[bytes, list[Named]]:
     return contact_csv(*rows), expected
 
 
+@pytest.mark.parametrize(
+    ("column", "other"),
+    [("姓名", "别人"), ("电话", "13900139000"), ("语言", "ug"), ("允许机器呼叫", "否")],
+)
+def test_rows_of_one_person_must_agree_in_what_decides_whether_he_is_reached(
+    column: str, other: str
+) -> None:
+    data = contact_csv(contact(), contact(编号="A9"), contact(层级="2", **{column: other}))
+
+    (fault,) = read_contacts(data).faults
+
+    assert (fault.row, fault.column, fault.code) == (4, column, "contact_conflict")
+    assert "第 2 行" in fault.zh
+    assert column in fault.zh
+
+
 async def snapshot(store: Store) -> list[list[tuple[object, ...]]]:
     async with store.view() as view:
         return [
