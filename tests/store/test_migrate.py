@@ -87,6 +87,8 @@ async def test_an_empty_database_is_refused(tmp_path: Any) -> None:
     with pytest.raises(WrongSchema, match="empty"):
         await require_head(f"sqlite:///{tmp_path}/new.sqlite3")
 
+    assert list(tmp_path.iterdir()) == []
+
 
 async def test_a_database_of_a_newer_program_is_refused(store_url: str, store: Store) -> None:
     async with store.unit() as unit:
