@@ -23,13 +23,14 @@ from contacts.region import Region, RegionTree
 from warnsvc.core import bulletin as rules
 from warnsvc.core.bulletin import Bulletin, BulletinState
 from warnsvc.core.callout import Callout, CalloutState
-from warnsvc.core.case import Case
+from warnsvc.core.case import Case, NewAlarm
 from warnsvc.core.escalation import Escalation, EscalationState, Member, Tier
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 from warnsvc.core.plan import (
     CHANNELS,
     Gap,
+    GapKind,
     Pace,
     Plan,
     PlanEstimate,
@@ -356,6 +357,12 @@ async def _insert(
         region_names=names,
     )
     case.open_all()
+    escalation_of = {e.region_code: e.id for e in escalations}
+    case.changes.alarms.extend(
+        NewAlarm("no_contact", escalation_id=escalation_of[gap.region_code])
+        for gap in planned.gaps
+        if gap.kind is GapKind.EMPTY_TIER and gap.region_code in escalation_of
+    )
     await _insert_escalations(unit, bulletin, planned, escalations, case, tree, now)
     await _insert_callouts(unit, bulletin, planned, callouts, case, now)
     await _insert_members(unit, planned, escalation_ids, callout_of)
@@ -512,4 +519,14 @@ async def _line(
             "attempts": len(case.changes.attempts),
         },
     )
-    await append_lines(unit, [line], now=now)
+    empty = [
+        Line(
+            act="plan.tier_empty",
+            bulletin_id=after.id,
+            why="nobody in it can be called",
+            data={"region": gap.region_code, "tier": gap.tier},
+        )
+        for gap in planned.gaps
+        if gap.kind is GapKind.EMPTY_TIER
+    ]
+    await append_lines(unit, [line, *empty], now=now)

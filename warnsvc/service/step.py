@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from warnsvc.core.bulletin import Bulletin
-from warnsvc.core.callout import ACTIVE
+from warnsvc.core.callout import ACTIVE, CalloutState
 from warnsvc.core.case import Case, Changes, NewAlarm, NewAttempt, NewTask
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import Context
@@ -130,7 +130,7 @@ async def save_attempts(
 def _still_called(changes: Changes, attempt: NewAttempt) -> bool:
     """A round planned and then found needless in the same step is not written at all."""
     state = changes.callouts.get(attempt.callout_id)
-    return state is None or state.state in ACTIVE
+    return state is None or state.state in ACTIVE or state.state is CalloutState.SILENT
 
 
 def _key(
@@ -219,17 +219,19 @@ async def _save_tasks(
 
 
 async def _end_moot_tasks(unit: Unit, changes: Changes, now: datetime) -> None:
-    for column, ids in (
-        ("escalation_id", changes.moot_escalations),
-        ("callout_id", changes.moot_callouts),
+    """An answer ends what was asked because of the silence; a wrong number stays wrong."""
+    for column, kind, ids in (
+        ("escalation_id", "knock", changes.moot_escalations),
+        ("callout_id", "call_by_hand", changes.moot_callouts),
     ):
         if ids:
             await unit.execute(
                 "UPDATE task SET state = 'moot', claimed_until = NULL, ended_at = $2,"
-                f" result = 'answered' WHERE {column} = ANY($1)"
-                " AND state IN ('open','claimed') AND kind <> 'help'",
+                f" result = 'answered' WHERE {column} = ANY($1) AND kind = $3"
+                " AND state IN ('open','claimed')",
                 list(ids),
                 now,
+                kind,
             )
 
 
@@ -239,8 +241,8 @@ async def _without_open(unit: Unit, tasks: Sequence[NewTask]) -> list[NewTask]:
     if not wanted:
         return []
     rows = await unit.fetch(
-        "SELECT kind, escalation_id, callout_id FROM task WHERE escalation_id = ANY($1)"
-        " OR callout_id = ANY($2)",
+        "SELECT kind, escalation_id, callout_id FROM task"
+        " WHERE state IN ('open','claimed') AND (escalation_id = ANY($1) OR callout_id = ANY($2))",
         [t.escalation_id for t in wanted if t.escalation_id],
         [t.callout_id for t in wanted if t.callout_id],
     )

@@ -159,8 +159,9 @@ async def end_escalations(
         now,
     )
     await unit.execute(
-        "UPDATE callout SET state = 'stopped', due_at = NULL, changed_at = $2"
-        " WHERE bulletin_id = $1 AND state IN ('waiting','calling')",
+        "UPDATE callout SET due_at = NULL, changed_at = $2,"
+        " state = CASE WHEN state = 'unreachable' THEN state ELSE 'stopped' END"
+        " WHERE bulletin_id = $1 AND state IN ('waiting','calling','unreachable')",
         bulletin_id,
         now,
     )

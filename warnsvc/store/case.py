@@ -232,7 +232,8 @@ async def _called_for(unit: Unit, callout_ids: list[int]) -> dict[int, dict[int,
     rows = await unit.fetch(
         "SELECT m.callout_id, e.id, e.region_name FROM member m"
         " JOIN escalation e ON e.id = m.escalation_id"
-        " WHERE m.callout_id = ANY($1) AND e.state = 'calling' AND m.tier <= e.tier ORDER BY e.id",
+        " WHERE m.callout_id = ANY($1) AND e.state IN ('calling','exhausted')"
+        " AND m.tier <= e.tier ORDER BY e.id",
         callout_ids,
     )
     for row in rows:
