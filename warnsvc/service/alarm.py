@@ -13,7 +13,8 @@ async def acknowledge(ctx: Context, *, officer: int, alarm_ids: Sequence[int]) -
     async with ctx.store.unit() as unit:
         rows = await unit.fetch(
             "UPDATE alarm SET acknowledged_at = $2, acknowledged_by = $3"
-            " WHERE id = ANY($1) AND acknowledged_at IS NULL RETURNING id, bulletin_id, escalation_id, kind",
+            " WHERE id = ANY($1) AND acknowledged_at IS NULL"
+            " RETURNING id, bulletin_id, escalation_id, kind",
             list(alarm_ids),
             now,
             officer,

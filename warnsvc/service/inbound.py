@@ -2,9 +2,9 @@
 
     new facts ──► attempts and callouts they are about ──► one case per bulletin ──► rows and lines
 
-Facts are taken in batches; should a batch fail, its facts are applied one by one, and one that keeps
-failing is set aside with an alarm so that the others go on. A reply by SMS names no call: it counts
-for whoever is called at that number in the newest bulletin that still waits for him.
+Facts are taken in batches; should a batch fail, its facts are applied one by one, and one that
+keeps failing is set aside with an alarm so that the others go on. A reply by SMS names no call: it
+counts for whoever is called at that number in the newest bulletin that still waits for him.
 """
 
 import json

@@ -29,7 +29,7 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
 
     async def accept(self, facts: Sequence[Inbound]) -> None:
-        """Return once the facts are durable. Raises IntakeFull, StoreFault: nothing was accepted."""
+        """Return once the facts are durable. Raises IntakeFull, StoreFault: none was accepted."""
         if not facts:
             return
         if len(self._waiting) >= WAITING_MAX:

@@ -84,7 +84,8 @@ async def _tell(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> 
     called = await unit.fetch(
         "SELECT id, contact_id, tier, language, numbers_json FROM callout WHERE bulletin_id = $1"
         " AND id IN (SELECT callout_id FROM attempt WHERE bulletin_id = $1 AND purpose = 'call'"
-        " AND send_count > 0 AND state NOT IN ('failed','expired','cancelled','planned')) ORDER BY id",
+        " AND send_count > 0 AND state NOT IN ('failed','expired','cancelled','planned'))"
+        " ORDER BY id",
         bulletin.id,
     )
     chosen = [(row, found) for row in called if (found := _address(row)) is not None]

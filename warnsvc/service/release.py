@@ -310,7 +310,7 @@ async def _release(ctx: Context, *, officer: int, bulletin_id: int, typed: str) 
 
 
 def _require_carriers(ctx: Context, bulletin: Bulletin) -> None:
-    """A warning that nothing can carry, or that only invented phones get, must not look released."""
+    """A warning that nothing carries, or that only invented phones get, is not released."""
     if not ctx.capabilities:
         raise Refusal("no_carrier")
     simulated = {c.kind.value for c in ctx.settings.carriers if c.adapter.startswith("simulated")}

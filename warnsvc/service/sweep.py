@@ -24,7 +24,7 @@ from warnsvc.store.port import Unit
 log = structlog.get_logger(__name__)
 
 SWEEP_BATCH = 5_000
-"""Escalations or callouts in one unit: under a second of work, so that answers are not kept waiting."""
+"""Escalations or callouts in one unit: under a second of work, so that answers need not wait."""
 RESEND_MAX = 2
 """Without any word of it, a red one is sent once more and no oftener (DESIGN law 3)."""
 LOOK_AGAIN_SECONDS = 5.0
@@ -114,7 +114,7 @@ async def _expire(ctx: Context, bulletin_id: int) -> None:
     async with ctx.store.unit() as unit:
         now = ctx.clock.now()
         await unit.lock_bulletins([bulletin_id])
-        before, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+        before, _ = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
         if before.state is not BulletinState.RELEASED:
             return
         after = rules.expire(before, now=now)
@@ -141,7 +141,7 @@ async def end_escalations(
     bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
     states = "('pending','calling')" if expired else "('pending','calling','exhausted')"
     rows = await unit.fetch(
-        f"SELECT id FROM escalation WHERE bulletin_id = $1 AND state IN {states}"  # noqa: S608
+        f"SELECT id FROM escalation WHERE bulletin_id = $1 AND state IN {states}"
         " ORDER BY id",
         bulletin_id,
     )

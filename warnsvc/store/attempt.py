@@ -59,7 +59,7 @@ async def insert_notices(unit: Unit, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write notices; one that was already planned stays as it is."""
     marks = ", ".join(f"${n}" for n in range(1, len(COLUMNS) + 1))
     await unit.execute_many(
-        f"INSERT INTO attempt ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608 - our names
+        f"INSERT INTO attempt ({', '.join(COLUMNS)}) VALUES ({marks})"
         " ON CONFLICT (bulletin_id, contact_id, tier, channel, number, purpose) DO NOTHING",
         rows,
     )

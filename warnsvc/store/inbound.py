@@ -47,7 +47,7 @@ async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
     ids = await unit.new_ids("inbound", len(facts))
     marks = ", ".join(f"${n}" for n in range(1, len(_COLUMNS) + 1))
     await unit.execute_many(
-        f"INSERT INTO inbound ({', '.join(_COLUMNS)}) VALUES ({marks})"  # noqa: S608 - our names
+        f"INSERT INTO inbound ({', '.join(_COLUMNS)}) VALUES ({marks})"
         " ON CONFLICT (dedupe_key) DO NOTHING",
         [
             (
