@@ -1,0 +1,516 @@
+"""A small county on virtual time: real services, store, engine and outbox; a carrier in memory.
+
+    county = await County.build(store, townships=1, villages=2)
+    village, neighbour = county.villages
+    warning = await county.red_warning()
+
+    village.expects_sms("暴雨红色").replies("1")
+    await county.advance(minutes=5)
+
+    assert await warning.state(village) == "answered"
+    await county.finish()
+
+`settle` runs the engine by hand, one step after another in this task, until nothing is left to do;
+`advance` moves the clock from one due instant to the next and settles at each. So a story is the
+same every time. `crash` throws engine and outbox away and makes new ones on the same database.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from channels.base import CallbackRequest, ChannelKind
+from contacts.directory.table import AssignmentRow, ContactRow, NumberRow, RegionRow
+from contacts.phone import INVENTED_MOBILE_PREFIX
+from tests.fakes.channel import FakeChannel
+from tests.fakes.clock import ManualClock
+from tests.fakes.invariant import assert_nothing_ends_quietly
+from tests.fakes.phone import Phone, Received
+from warnsvc.core.bulletin import BulletinStatus, Colour
+from warnsvc.outbox import Outbox
+from warnsvc.render import Renderer
+from warnsvc.resource import templates_dir
+from warnsvc.service import bulletin, ledger, lift, release
+from warnsvc.service.context import Context
+from warnsvc.service.sweep import reap, when_due
+from warnsvc.settings import Settings
+from warnsvc.store.inbound import insert_inbound
+from warnsvc.store.port import Row, Store
+from warnsvc.store.table import OfficerRow
+from warnsvc.web.callback import facts_of
+from warnsvc.worker.engine import Engine
+from warnsvc.worker.pulse import Pulse
+
+COUNTY = "990100000000"
+DESK = "县应急值班室"
+RAIN = "暴雨红色预警：今夜有大暴雨，请立即组织转移。"
+DRILL = "演练：暴雨红色预警，请按预案组织转移。演练"
+
+STEPS_MAX = 200
+"""An engine that has not come to rest by then never will."""
+
+
+@dataclass(eq=False)
+class Person:
+    """Somebody with phones; the first is the one he is called on first."""
+
+    id: int
+    name: str
+    phones: tuple[Phone, ...]
+
+    @property
+    def phone(self) -> Phone:
+        return self.phones[0]
+
+    def expects_sms(self, *words: str) -> Received:
+        return self.phone.expects_sms(*words)
+
+    def expects_call(self, *words: str) -> Received:
+        return self.phone.expects_call(*words)
+
+    def expects_nothing(self) -> None:
+        for phone in self.phones:
+            phone.expects_nothing()
+
+    def ignores_everything(self) -> None:
+        for phone in self.phones:
+            phone.ignores_everything()
+
+
+@dataclass(eq=False)
+class Place:
+    """A township or village with its people by tier."""
+
+    code: str
+    name: str
+    parent: "Place | None" = None
+    tiers: dict[int, list[Person]] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Person:
+        """Who is called first."""
+        return self.tiers[1][0]
+
+    @property
+    def second(self) -> Person:
+        """Who is called when he is silent."""
+        return self.tiers[2][0]
+
+    def expects_sms(self, *words: str) -> Received:
+        return self.first.expects_sms(*words)
+
+    def expects_call(self, *words: str) -> Received:
+        return self.first.expects_call(*words)
+
+    def expects_nothing(self) -> None:
+        for people in self.tiers.values():
+            for person in people:
+                person.expects_nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the word of the house for what was issued
+    """A bulletin that was released in a county."""
+
+    county: "County"
+    id: int
+
+    async def escalation(self, place: Place) -> Row:
+        """The row of this warning in a place."""
+        rows = await self.county.rows(
+            "SELECT * FROM escalation WHERE bulletin_id = $1 AND region_code = $2",
+            self.id,
+            place.code,
+        )
+        assert len(rows) == 1, f"{place.name} has {len(rows)} escalations"
+        return rows[0]
+
+    async def state(self, place: Place) -> str:
+        return str((await self.escalation(place))["state"])
+
+    async def states(self) -> dict[str, int]:
+        """How many escalations are in which state."""
+        rows = await self.county.rows(
+            "SELECT state, COUNT(*) AS many FROM escalation WHERE bulletin_id = $1 GROUP BY state",
+            self.id,
+        )
+        return {row["state"]: row["many"] for row in rows}
+
+    async def callout(self, person: Person) -> Row:
+        """The row of this warning for a person."""
+        rows = await self.county.rows(
+            "SELECT * FROM callout WHERE bulletin_id = $1 AND contact_id = $2", self.id, person.id
+        )
+        assert len(rows) == 1, f"{person.name} has {len(rows)} callouts"
+        return rows[0]
+
+    async def attempts(self, person: Person, **wanted: Any) -> list[Row]:
+        """His attempts, oldest first; `channel="sms"` and the like choose among them."""
+        rows = await self.county.rows(
+            "SELECT * FROM attempt WHERE bulletin_id = $1 AND contact_id = $2 ORDER BY id",
+            self.id,
+            person.id,
+        )
+        return [r for r in rows if all(r[key] == value for key, value in wanted.items())]
+
+    async def acts(self, place: Place | None = None) -> list[str]:
+        """What the ledger says happened, in order; with a place, to its escalation."""
+        sql, params = "SELECT act FROM ledger_line WHERE bulletin_id = $1", [self.id]
+        if place is not None:
+            sql += " AND escalation_id = $2"
+            params.append((await self.escalation(place))["id"])
+        return [r["act"] for r in await self.county.rows(f"{sql} ORDER BY id", *params)]
+
+    async def lift(self, reason: str = "雨停了") -> int:
+        """Lift it; returns how many are told."""
+        result = await lift.lift(
+            self.county.ctx, officer=self.county.duty, bulletin_id=self.id, reason=reason
+        )
+        return result.told
+
+
+class County:
+    """Everything at once. Make one with `build`."""
+
+    duty = 1
+    """The officer who writes, releases and lifts."""
+    signer = 2
+    """The second person."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        self.channels = {
+            kind.value: FakeChannel(kind, clock=clock.now)
+            for kind in (ChannelKind.SMS, ChannelKind.VOICE, ChannelKind.WEBHOOK)
+        }
+        self.sms, self.voice = self.channels["sms"], self.channels["voice"]
+        self.webhook = self.channels["webhook"]
+        for channel in self.channels.values():
+            channel.post = self._take_callback
+        self.ctx = context(store, clock, self.channels)
+        self.townships: list[Place] = []
+        self.villages: list[Place] = []
+        self.warnings: list[Warning] = []
+        self.crashes = 0
+        self.resends = 0
+        """Second copies of one try that the rule allows in this story."""
+        self._people = 0
+        self._duties = 0
+        self.start()
+
+    # Set up ------------------------------------------------------------------------------------
+
+    @classmethod
+    async def build(
+        cls,
+        store: Store,
+        clock: ManualClock | None = None,
+        *,
+        townships: int = 1,
+        villages: int = 1,
+        tiers: int = 2,
+        superiors: int = 1,
+    ) -> "County":
+        """Return a county with so many townships and, in each, villages.
+
+        One person stands in each of a village's `tiers`, and one in each township, if `superiors`.
+        """
+        county = cls(store, clock or ManualClock())
+        await county._add_officers()
+        await county._add_regions(townships, villages)
+        for place in county.villages:
+            for tier in range(1, tiers + 1):
+                await county.appoint(place, tier=tier)
+        for place in county.townships:
+            for tier in range(1, superiors + 1):
+                await county.appoint(place, tier=tier)
+        return county
+
+    async def _add_officers(self) -> None:
+        names = {self.duty: "甲", self.signer: "乙"}
+        async with self.store.unit() as unit:
+            await unit.add(
+                *(
+                    OfficerRow(
+                        id=officer,
+                        login=f"officer{officer}",
+                        name=name,
+                        password_hash="none: nobody logs in here",
+                        roles="duty,signer",
+                        created_at=self.clock.now(),
+                    )
+                    for officer, name in names.items()
+                )
+            )
+
+    async def _add_regions(self, townships: int, villages: int) -> None:
+        rows = [RegionRow(code=COUNTY, level="county", name="云岭县")]
+        for t in range(1, townships + 1):
+            township = Place(f"9901{t:02d}000000", f"{'石柳杨松梅'[(t - 1) % 5]}桥乡{t}")
+            self.townships.append(township)
+            rows.append(_region(township, "township", COUNTY))
+            for v in range(1, villages + 1):
+                village = Place(f"9901{t:02d}{v:06d}", f"{t}乡{v}村", township)
+                self.villages.append(village)
+                rows.append(_region(village, "village", township.code))
+        async with self.store.unit() as unit:
+            await unit.add(*rows)
+
+    async def appoint(
+        self,
+        place: Place,
+        *,
+        tier: int = 1,
+        numbers: Iterable[str] | None = None,
+        robot_ok: bool = True,
+        language: str = "zh",
+        name: str = "",
+        **duty: Any,
+    ) -> Person:
+        """Put a new person into a tier. `numbers`: ranked; None: one mobile of his own."""
+        self._people += 1
+        number = self._people
+        addresses = [mobile(number)] if numbers is None else list(numbers)
+        person = Person(
+            id=number,
+            name=name or f"{place.name}-{tier}-{number}",
+            phones=tuple(Phone(address, self.channels) for address in addresses),
+        )
+        async with self.store.unit() as unit:
+            await unit.add(
+                ContactRow(
+                    id=number,
+                    key=f"k{number}",
+                    name=person.name,
+                    language=language,
+                    robot_ok=robot_ok,
+                    updated_at=self.clock.now(),
+                )
+            )
+            await unit.add(
+                *(
+                    NumberRow(
+                        id=number * 10 + rank,
+                        contact_id=number,
+                        rank=rank,
+                        kind=_kind(address),
+                        address=address,
+                    )
+                    for rank, address in enumerate(addresses, start=1)
+                )
+            )
+        await self.also(person, place, tier=tier, **duty)
+        return person
+
+    async def also(self, person: Person, place: Place, *, tier: int, **duty: Any) -> None:
+        """Give a person one more duty."""
+        self._duties += 1
+        async with self.store.unit() as unit:
+            await unit.add(
+                AssignmentRow(
+                    id=self._duties,
+                    contact_id=person.id,
+                    region_code=place.code,
+                    tier=tier,
+                    **duty,
+                )
+            )
+        place.tiers.setdefault(tier, []).append(person)
+
+    # Warnings ----------------------------------------------------------------------------------
+
+    async def red_warning(self, **changes: Any) -> Warning:
+        """Draft, submit, sign by a second officer and release; then the engine runs."""
+        warning = await self.release(await self.signed(**changes))
+        await self.settle()
+        return warning
+
+    async def drill(self, **changes: Any) -> Warning:
+        """The same as a drill."""
+        return await self.red_warning(
+            **{"status": BulletinStatus.EXERCISE, "texts": {"zh": DRILL}, **changes}
+        )
+
+    async def signed(self, **changes: Any) -> int:
+        """Return a bulletin that was written, submitted and signed by a second officer."""
+        new = await bulletin.draft(self.ctx, officer=self.duty, draft=self.written(**changes))
+        await bulletin.submit(self.ctx, officer=self.duty, bulletin_id=new)
+        await bulletin.sign(self.ctx, officer=self.signer, bulletin_id=new)
+        return new
+
+    def written(self, *, hours: float = 6, **changes: Any) -> bulletin.BulletinDraft:
+        """What the officer writes: a red rain warning for the whole county, for six hours."""
+        places = changes.pop("places", None)
+        codes = (COUNTY,) if places is None else tuple(place.code for place in places)
+        fields: dict[str, Any] = {
+            "status": BulletinStatus.ACTUAL,
+            "hazard": "11B03",
+            "colour": Colour.RED,
+            "region_codes": codes,
+            "texts": {"zh": RAIN},
+            "onset_at": self.clock.now(),
+            "expires_at": self.clock.now() + timedelta(hours=hours),
+            **changes,
+        }
+        return bulletin.BulletinDraft(**fields)
+
+    async def release(self, bulletin_id: int) -> Warning:
+        """Type the phrase and release. Nothing is sent yet."""
+        shown = await release.preview(self.ctx, bulletin_id)
+        await release.release(
+            self.ctx, officer=self.duty, bulletin_id=bulletin_id, typed=shown.phrase
+        )
+        warning = Warning(self, bulletin_id)
+        self.warnings.append(warning)
+        return warning
+
+    # Time --------------------------------------------------------------------------------------
+
+    def start(self, owner: str = "") -> None:
+        """Start an engine and an outbox, as a process does."""
+        self.owner = owner or f"worker:{self.crashes + 1}"
+        self.outbox = Outbox(self.ctx, self.channels, owner=self.owner)
+        self.engine = Engine(self.ctx, self.outbox, owner=self.owner, pulse=Pulse())
+
+    def crash(self) -> None:
+        """Lose everything that was in memory, and start again on the same database."""
+        self.crashes += 1
+        self.start()
+
+    async def settle(self) -> None:
+        """Run the engine until nothing is left to do at this instant."""
+        for _ in range(STEPS_MAX):
+            if not await self.step():
+                return
+        raise AssertionError("the engine does not come to rest")
+
+    async def step(self) -> int:
+        """Let everything have its turn once; returns how much was done."""
+        done = await self.take_mail()
+        done += await self.engine.one_pass()
+        done += await self.outbox.step()
+        done += await self.outbox.resolve()
+        return done + await reap(self.ctx)
+
+    async def take_mail(self) -> int:
+        """Bring the callbacks that are on their way."""
+        taken = 0
+        for channel in self.channels.values():
+            while channel.mail:
+                await self._take_callback(channel.mail[0])
+                channel.mail.popleft()  # only once we have said 2xx
+                taken += 1
+        return taken
+
+    async def _take_callback(self, callback: CallbackRequest) -> None:
+        """What the web does with a callback, without a socket."""
+        name = callback.url.partition("/callbacks/")[2].partition("/")[0]
+        channel = next(c for c in self.channels.values() if c.name == name)
+        facts = facts_of(self.ctx, channel, callback)
+        async with self.store.unit() as unit:
+            await insert_inbound(unit, facts)
+
+    async def advance(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Let time pass; whatever falls due on the way is done at its instant."""
+        target = self.clock.now() + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        await self.settle()
+        while (due := await self.next_due()) is not None and due <= target:
+            self._move_to(due)
+            await self.settle()
+        self._move_to(target)
+        await self.settle()
+
+    async def next_due(self) -> datetime | None:
+        """The next instant at which the engine, the outbox or the reaper has something to do."""
+        now = self.clock.now()
+        (row,) = await self.rows(
+            "SELECT (SELECT MIN(due_at) FROM attempt WHERE state = 'planned' AND due_at > $1) AS a_at,"
+            " (SELECT MIN(valid_until) FROM attempt WHERE state = 'planned') AS b_at,"
+            " (SELECT MIN(lease_until) FROM attempt WHERE state = 'sending') AS c_at",
+            now,
+        )
+        instants = [at for at in (*row, await when_due(self.ctx)) if at is not None]
+        late = [at for at in instants if at <= now]
+        assert not late, f"what was due at {late[0]} has not been done by {now}"
+        return min(instants, default=None)
+
+    def _move_to(self, instant: datetime) -> None:
+        self.clock.move(seconds=(instant - self.clock.now()).total_seconds())
+
+    async def finish(self) -> None:
+        """Let every warning run its course, and check that nothing ended quietly."""
+        for channel in self.channels.values():
+            channel.always(None)
+            channel.answers_lookups = True
+        await self.settle()
+        while (due := await self.next_due()) is not None:
+            self._move_to(due)
+            await self.settle()
+        await self.check()
+
+    async def check(self) -> None:
+        """Check what must hold at the end of every story."""
+        verdict = await ledger.verify(self.ctx)
+        assert verdict.ok, f"the ledger is damaged: {verdict}"
+        await assert_nothing_ends_quietly(self.store)
+        for channel in self.channels.values():
+            copies = Counter(taken.request.token for taken in channel.taken)
+            most = 1 + self.crashes + self.resends
+            assert all(n <= most for n in copies.values()), f"{channel.name} sent {copies}"
+
+    # What the desk sees ------------------------------------------------------------------------
+
+    async def rows(self, sql: str, *params: Any) -> list[Row]:
+        async with self.store.view() as unit:
+            return await unit.fetch(sql, *params)
+
+    async def alarms(self, kind: str | None = None) -> list[Row]:
+        """The alarms, oldest first."""
+        rows = await self.rows("SELECT * FROM alarm ORDER BY id")
+        return [row for row in rows if kind is None or row["kind"] == kind]
+
+    async def tasks(self, kind: str | None = None, *, state: str | None = None) -> list[Row]:
+        """The tasks, oldest first."""
+        rows = await self.rows("SELECT * FROM task ORDER BY id")
+        return [
+            row
+            for row in rows
+            if (kind is None or row["kind"] == kind) and (state is None or row["state"] == state)
+        ]
+
+
+def context(store: Store, clock: ManualClock, channels: Mapping[str, FakeChannel]) -> Context:
+    """Return what the services need, with settings of our own."""
+    settings = Settings(install_name="云岭县应急局", desk_name=DESK)
+    return Context(
+        store=store,
+        clock=clock,
+        settings=settings,
+        renderer=_renderer(),
+        capabilities={kind: channel.capabilities for kind, channel in channels.items()},
+        keys=(b"a key that signs tokens in tests",),
+    )
+
+
+@lru_cache
+def _renderer() -> Renderer:
+    settings = Settings(install_name="云岭县应急局")
+    return Renderer(templates_dir(), issuer=settings.install_name, zone=settings.zone)
+
+
+def mobile(number: int) -> str:
+    """An invented mobile number."""
+    return f"{INVENTED_MOBILE_PREFIX}{number:08d}"
+
+
+def _kind(address: str) -> str:
+    if address.startswith("https://"):
+        return "webhook"
+    return "mobile" if address.startswith(INVENTED_MOBILE_PREFIX) else "landline"
+
+
+def _region(place: Place, level: str, parent: str) -> RegionRow:
+    return RegionRow(code=place.code, parent_code=parent, level=level, name=place.name)

@@ -1,0 +1,28 @@
+"""Stories: one warning each, on both databases, on virtual time.
+
+build   `county = await build(villages=2)`: a county whose every warning is run to its end when
+        the story is over, and checked: nothing may end quietly.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.fakes.county import County
+from warnsvc.store.port import Store
+
+Build = Callable[..., Awaitable[County]]
+
+
+@pytest.fixture
+async def build(store: Store) -> AsyncIterator[Build]:
+    built: list[County] = []
+
+    async def make(**options: Any) -> County:
+        built.append(await County.build(store, **options))
+        return built[-1]
+
+    yield make
+    for county in built:
+        await county.finish()
