@@ -69,7 +69,7 @@ class Renderer:
         self._environment = Environment(
             loader=FileSystemLoader(templates),
             undefined=StrictUndefined,
-            autoescape=False,
+            autoescape=False,  # noqa: S701
             keep_trailing_newline=False,
         )
 

@@ -48,13 +48,14 @@ def read_contacts(
     data: bytes,
     *,
     hazards: Mapping[str, str] | None = None,
+    country: str = "CN",
     demo: bool = False,
     progress: Progress | None = None,
 ) -> ContactDraft:
     """Read a file of contacts. Never raises for anything in the file; the draft holds the faults.
 
-    `hazards` maps words (`暴雨`, `11b03`; lower case) to codes; without it, codes are taken as they
-    are. `demo` admits the invented numbers and plain http addresses, with a warning.
+    `hazards` maps words (`暴雨`, `rainstorm`; lower case) to codes; without it, codes are taken as
+    they are. `country` is where numbers lie that have no country code. `demo` admits the invented numbers and plain http addresses, with a warning.
     """
     try:
         sheet = read_sheet(
@@ -70,7 +71,10 @@ def read_contacts(
     _require_numbers(layout, sheet.faults)
     return ContactDraft(
         people=_people(
-            sheet, layout, PersonReader(layout, sheet.warnings, hazards, demo=demo), progress
+            sheet,
+            layout,
+            PersonReader(layout, sheet.warnings, hazards, country=country, demo=demo),
+            progress,
         ),
         given=frozenset(layout.index),
         headings=layout.headings,

@@ -36,6 +36,8 @@ TIER_MAX = 9
 
 _KEY = re.compile(r"[\w.\-]+")
 _HAZARD_CODE = re.compile(r"[0-9A-Z]{4,16}")
+_NATIONAL_CODE = re.compile(r"\d\d[0-9A-Z]\d\d")
+"""Two numberings are in use, so a code of this shape is taken even if no table has it."""
 _ALL_HAZARDS = frozenset({"全部", "所有", "all", "*"})
 _CHINESE_GAP = re.compile(r"(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
 
@@ -82,11 +84,13 @@ class PersonReader:
         warnings: FaultList,
         hazards: Mapping[str, str] | None,
         *,
+        country: str,
         demo: bool,
     ) -> None:
         self._layout = layout
         self._warnings = warnings
         self._hazards = hazards
+        self._country = country
         self._demo = demo
         self.invented: set[str] = set()
         """The numbers of the demo that were read."""
@@ -134,7 +138,7 @@ class PersonReader:
 
     def _as_phone(self, text: str) -> Address:
         try:
-            phone = to_e164(text, allow_invented=self._demo)
+            phone = to_e164(text, self._country, allow_invented=self._demo)
         except PhoneError as refused:
             raise CellRefused(f"phone_{refused.reason}") from refused
         return phone.kind, phone.address
@@ -182,6 +186,8 @@ class PersonReader:
         if self._hazards is None and _HAZARD_CODE.fullmatch(word.upper()):
             return word.upper()
         code = (self._hazards or {}).get(word.casefold())
+        if code is None and _NATIONAL_CODE.fullmatch(word.upper()):
+            return word.upper()
         if code is None:
             raise CellRefused("unknown_hazard", word=word[:20])
         return code

@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 
 
 class RegionRow(SQLModel, table=True):
-    """One node of the region tree. Codes are 12 digits; a site's is its parent's code and `-Snnn`."""
+    """One node of the tree. Codes: 12 digits; a site adds `-Snnn` to its parent's, a zone `-Znnn`."""
 
     __tablename__ = "region"
     __table_args__ = (

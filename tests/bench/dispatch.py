@@ -29,14 +29,20 @@ async def measure(report: Report) -> None:
     """Measure both databases."""
     for kind in houses.DATABASES:
         with houses.database(kind) as url:
-            async with houses.carrier("--no-receipts", "--no-handsets") as carrier_url:
-                async with houses.house(url, carrier_url) as opened:
-                    before = await _bare(opened)
-                    ours = await _ours(opened)
-                    after = await _bare(opened)
+            async with (
+                houses.carrier("--no-receipts", "--no-handsets") as carrier_url,
+                houses.house(url, carrier_url) as opened,
+            ):
+                before = await _bare(opened)
+                ours = await _ours(opened)
+                after = await _bare(opened)
         bare = mean((before, after))
-        report.add(f"dispatch_{kind}", ours / bare, "ratio",
-                   f"{ours:,.0f} durable sends/s ÷ {bare:,.0f}/s bare aiohttp client")
+        report.add(
+            f"dispatch_{kind}",
+            ours / bare,
+            "ratio",
+            f"{ours:,.0f} durable sends/s ÷ {bare:,.0f}/s bare aiohttp client",
+        )
 
 
 async def _bare(opened: House) -> float:
@@ -48,8 +54,12 @@ async def _bare(opened: House) -> float:
     for n in range(MESSAGES):
         token = opened.ctx.token("attempt", n)
         request = SendRequest(
-            token=token, to=f"+861990{n:07d}", text=houses.TEXT, language="zh",
-            valid_until=valid_until, callback_url=f"{base}/callbacks/sim-sms/{token}",
+            token=token,
+            to=f"+861990{n:07d}",
+            text=houses.TEXT,
+            language="zh",
+            valid_until=valid_until,
+            callback_url=f"{base}/callbacks/sim-sms/{token}",
         )
         forms.append(channel._form(request))
     forms.reverse()
@@ -57,6 +67,7 @@ async def _bare(opened: House) -> float:
     async with aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=channel._headers
     ) as session:
+
         async def client() -> None:
             while forms:
                 async with session.post(channel._url, data=forms.pop()) as answer:
@@ -74,9 +85,7 @@ async def _ours(opened: House) -> float:
     _, author, signer = await houses.populate(opened, found)
     bulletin_id = await houses.signed_bulletin(opened, found[0].code, author, signer)
     preview = await release.preview(opened.ctx, bulletin_id)
-    await release.release(
-        opened.ctx, officer=author, bulletin_id=bulletin_id, typed=preview.phrase
-    )
+    await release.release(opened.ctx, officer=author, bulletin_id=bulletin_id, typed=preview.phrase)
     outbox = Outbox(opened.ctx, {"sms": opened.by_kind["sms"]}, owner="bench")
     begun = time.perf_counter()
     running = asyncio.create_task(outbox.run())
@@ -101,10 +110,15 @@ def _villages(count: int) -> list[houses.Region]:
     county = houses.Region(
         code="990100000000", parent_code=None, level=houses.RegionLevel.COUNTY, name="量测县"
     )
-    return [county, *(
-        houses.Region(
-            code=f"9901{n:08d}", parent_code=county.code, level=houses.RegionLevel.VILLAGE,
-            name=f"村{n}",
-        )
-        for n in range(1, count + 1)
-    )]
+    return [
+        county,
+        *(
+            houses.Region(
+                code=f"9901{n:08d}",
+                parent_code=county.code,
+                level=houses.RegionLevel.VILLAGE,
+                name=f"村{n}",
+            )
+            for n in range(1, count + 1)
+        ),
+    ]

@@ -1,6 +1,6 @@
 """Writes prepared HTTP requests down a few connections, some ahead of each answer; counts 2xx.
 
-    python -m tests.bench.generator PORT FILE     requests in FILE are parted by three NUL bytes
+python -m tests.bench.generator PORT FILE     requests in FILE are parted by three NUL bytes
 """
 
 import asyncio

@@ -58,8 +58,18 @@ async def carrier(*arguments: str) -> AsyncIterator[str]:
         file.write(SECRET)
         file.flush()
         process = subprocess.Popen(
-            [sys.executable, "-m", "channels.simulator", "--port", str(port), "--secret-file",
-             file.name, "--sender", "10690000", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "channels.simulator",
+                "--port",
+                str(port),
+                "--secret-file",
+                file.name,
+                "--sender",
+                "10690000",
+                *arguments,
+            ],
             stdout=subprocess.DEVNULL,
         )
         try:
@@ -86,13 +96,27 @@ def settings_for(url: str, carrier_url: str, *, port: int, folder: Path) -> Sett
     """Return settings with SMS and voice on the simulated carrier."""
     params = {"base_url": carrier_url, "account": "warnsvc", "sender": "10690000"}
     return load_settings(
-        database_url=url, demo=True, port=port, data_dir=folder, install_name="县应急局",
+        database_url=url,
+        demo=True,
+        port=port,
+        data_dir=folder,
+        install_name="县应急局",
         secret_key="k" * 40,
         carriers=[
-            {"name": "sim-sms", "kind": "sms", "adapter": "simulated-sms", "params": params,
-             "secrets": {"secret": SECRET}},
-            {"name": "sim-voice", "kind": "voice", "adapter": "simulated-voice", "params": params,
-             "secrets": {"secret": SECRET}},
+            {
+                "name": "sim-sms",
+                "kind": "sms",
+                "adapter": "simulated-sms",
+                "params": params,
+                "secrets": {"secret": SECRET},
+            },
+            {
+                "name": "sim-voice",
+                "kind": "voice",
+                "adapter": "simulated-voice",
+                "params": params,
+                "secrets": {"secret": SECRET},
+            },
         ],
     )
 
@@ -114,8 +138,10 @@ def regions(county: str = "") -> list[Region]:
     with gzip.open(XINJIANG, "rt", encoding="utf-8") as file:
         found = [
             Region(
-                code=row["code"], parent_code=row["parent_code"] or None,
-                level=RegionLevel(row["level"]), name=row["name"],
+                code=row["code"],
+                parent_code=row["parent_code"] or None,
+                level=RegionLevel(row["level"]),
+                name=row["name"],
             )
             for row in csv.DictReader(file)
         ]
@@ -126,18 +152,37 @@ def regions(county: str = "") -> list[Region]:
 
 
 def _invented(counties: int) -> list[Region]:
-    made = [Region(code="990000000000", parent_code=None, level=RegionLevel.PROVINCE, name="虚构省")]
+    made = [
+        Region(code="990000000000", parent_code=None, level=RegionLevel.PROVINCE, name="虚构省")
+    ]
     for c in range(1, counties + 1):
         county = f"9901{c:02d}" if c < 100 else f"9902{c - 99:02d}"
-        made.append(Region(code=f"{county}000000", parent_code="990000000000",
-                           level=RegionLevel.COUNTY, name=f"县{c}"))
+        made.append(
+            Region(
+                code=f"{county}000000",
+                parent_code="990000000000",
+                level=RegionLevel.COUNTY,
+                name=f"县{c}",
+            )
+        )
         for t in range(1, 14):
             township = f"{county}{t:03d}"
-            made.append(Region(code=f"{township}000", parent_code=f"{county}000000",
-                               level=RegionLevel.TOWNSHIP, name=f"乡{t}"))
+            made.append(
+                Region(
+                    code=f"{township}000",
+                    parent_code=f"{county}000000",
+                    level=RegionLevel.TOWNSHIP,
+                    name=f"乡{t}",
+                )
+            )
             made.extend(
-                Region(code=f"{township}{v:03d}", parent_code=f"{township}000",
-                       level=RegionLevel.VILLAGE, name=f"村{v}") for v in range(1, 11)
+                Region(
+                    code=f"{township}{v:03d}",
+                    parent_code=f"{township}000",
+                    level=RegionLevel.VILLAGE,
+                    name=f"村{v}",
+                )
+                for v in range(1, 11)
             )
     return made
 
@@ -149,11 +194,21 @@ async def populate(opened: House, found: Sequence[Region]) -> tuple[int, int, in
     async with ctx.store.unit() as unit:
         await bulk_load(unit, found, people, now=ctx.clock.now())
     author = await add_officer(
-        ctx, by=None, login="duty", name="值班员", post="", password=secrets.token_urlsafe(16),
+        ctx,
+        by=None,
+        login="duty",
+        name="值班员",
+        post="",
+        password=secrets.token_urlsafe(16),
         roles=[Role.DUTY],
     )
     signer = await add_officer(
-        ctx, by=None, login="signer", name="签发人", post="", password=secrets.token_urlsafe(16),
+        ctx,
+        by=None,
+        login="signer",
+        name="签发人",
+        post="",
+        password=secrets.token_urlsafe(16),
         roles=[Role.SIGNER],
     )
     return len(people.contacts), author, signer
@@ -164,8 +219,13 @@ async def signed_bulletin(opened: House, root: str, author: int, signer: int) ->
     ctx = opened.ctx
     now = ctx.clock.now()
     written = bulletin.BulletinDraft(
-        status=BulletinStatus.ACTUAL, hazard="11B03", colour=Colour.RED, region_codes=(root,),
-        texts={"zh": TEXT}, onset_at=now, expires_at=now + timedelta(hours=6),
+        status=BulletinStatus.ACTUAL,
+        hazard="11B03",
+        colour=Colour.RED,
+        region_codes=(root,),
+        texts={"zh": TEXT},
+        onset_at=now,
+        expires_at=now + timedelta(hours=6),
     )
     bulletin_id = await bulletin.draft(ctx, officer=author, draft=written)
     await bulletin.submit(ctx, officer=author, bulletin_id=bulletin_id)

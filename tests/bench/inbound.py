@@ -40,10 +40,18 @@ async def measure(report: Report) -> None:
                 while await apply_inbound(opened.ctx):
                     pass
                 applied = ANSWERS / (time.perf_counter() - begun)
-        report.add(f"inbound_{kind}", durable / parse, "ratio",
-                   f"{durable:,.0f} durable signed answers/s ÷ {parse:,.0f}/s parse-only")
-        report.add(f"inbound_unmatched_applied_{kind}", applied, "answers/s",
-                   "looked up and set aside, nobody being called")
+        report.add(
+            f"inbound_{kind}",
+            durable / parse,
+            "ratio",
+            f"{durable:,.0f} durable signed answers/s ÷ {parse:,.0f}/s parse-only",
+        )
+        report.add(
+            f"inbound_unmatched_applied_{kind}",
+            applied,
+            "answers/s",
+            "looked up and set aside, nobody being called",
+        )
 
 
 def _parse_only() -> web.Application:
@@ -62,14 +70,20 @@ def _requests(opened: House, port: int) -> list[bytes]:
     made = []
     for n in range(ANSWERS):
         form = {
-            "Id": f"IN{n}", "From": f"+861990{n:07d}", "To": "10690000", "Text": "收到",
+            "Id": f"IN{n}",
+            "From": f"+861990{n:07d}",
+            "To": "10690000",
+            "Text": "收到",
             "Timestamp": now.isoformat(),
         }
         body = urlencode(form).encode()
         headers = signature.form_headers(houses.SECRET, url, list(form.items()), now)
         lines = [
-            "POST /callbacks/sim-sms HTTP/1.1", f"Host: 127.0.0.1:{port}",
-            "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items()),
+            "POST /callbacks/sim-sms HTTP/1.1",
+            f"Host: 127.0.0.1:{port}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+            *(f"{k}: {v}" for k, v in headers.items()),
         ]
         made.append("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
     return made
@@ -84,7 +98,11 @@ async def _served(app: web.Application, port: int, requests: list[bytes]) -> flo
             path = Path(folder) / "requests"
             path.write_bytes(b"\0\0\0".join(requests))
             generator = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.bench.generator", str(port), str(path),
+                sys.executable,
+                "-m",
+                "tests.bench.generator",
+                str(port),
+                str(path),
                 stdout=asyncio.subprocess.PIPE,
             )
             output, _ = await generator.communicate()

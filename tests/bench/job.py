@@ -72,10 +72,18 @@ async def _run(report: Report, scope: str, kind: str, window_seconds: int) -> No
     port = houses.free_port()
     inbound = f"http://127.0.0.1:{port}/callbacks/sim-sms"
     with houses.database(kind) as url:
-        async with houses.carrier(
-            "--crowd", "--crowd-share", "0.8", "--crowd-speed", str(300 / window_seconds),
-            "--inbound-callback", inbound,
-        ) as carrier_url, houses.house(url, carrier_url, port=port) as opened:
+        async with (
+            houses.carrier(
+                "--crowd",
+                "--crowd-share",
+                "0.8",
+                "--crowd-speed",
+                str(300 / window_seconds),
+                "--inbound-callback",
+                inbound,
+            ) as carrier_url,
+            houses.house(url, carrier_url, port=port) as opened,
+        ):
             opened = replace(
                 opened, ctx=replace(opened.ctx, pack=shortened(opened.ctx.pack, window_seconds))
             )
@@ -110,7 +118,9 @@ async def _until_ended(opened: House, total: int, engine: "asyncio.Task[None]") 
             if engine.done():
                 engine.result()
             states = await _states(opened)
-            progress.update(bar, completed=sum(states.get(s, 0) for s in ENDED), description=str(states))
+            progress.update(
+                bar, completed=sum(states.get(s, 0) for s in ENDED), description=str(states)
+            )
             if sum(states.values()) == total and set(states) <= set(ENDED):
                 return
             await asyncio.sleep(1)
@@ -124,10 +134,15 @@ async def _states(opened: House) -> dict[str, int]:
 
 
 async def _tell(
-    report: Report, opened: House, name: str, people: int, released_at: datetime,
+    report: Report,
+    opened: House,
+    name: str,
+    people: int,
+    released_at: datetime,
     release_seconds: float,
 ) -> None:
     async with opened.ctx.store.view() as unit:
+
         async def one(sql: str) -> object:
             row = await unit.fetch_one(sql)
             assert row is not None
@@ -154,7 +169,9 @@ async def _tell(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report.add(f"job_{name}_people", people, "people")
     report.add(f"job_{name}_release_s", release_seconds, "s")
-    report.add(f"job_{name}_last_first_tier_send_s", last, "s", "from release to the last first call")
+    report.add(
+        f"job_{name}_last_first_tier_send_s", last, "s", "from release to the last first call"
+    )
     report.add(f"job_{name}_answered", states.get("answered", 0), "villages")
     report.add(f"job_{name}_climbed", float(str(climbed)), "villages", "went beyond tier 1")
     report.add(f"job_{name}_exhausted", states.get("exhausted", 0), "villages", "each with a task")

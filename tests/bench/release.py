@@ -23,15 +23,27 @@ async def measure(report: Report) -> None:
                 seconds = time.perf_counter() - begun
                 rows = await _rows(opened)
         suffix = "" if kind == "sqlite" else f"_{kind}"
-        report.add(f"release_44k{suffix}_s", seconds, "s",
-                   f"{kind}: {people:,} people, {result.escalations:,} regions, {rows:,} rows")
+        report.add(
+            f"release_44k{suffix}_s",
+            seconds,
+            "s",
+            f"{kind}: {people:,} people, {result.escalations:,} regions, {rows:,} rows",
+        )
         report.add(f"release_rows_{kind}", rows / seconds, "rows/s", "one transaction")
 
 
 async def _rows(opened: houses.House) -> int:
     total = 0
     async with opened.ctx.store.view() as unit:
-        for table in ("escalation", "callout", "member", "attempt", "message", "ledger_line", "ledger_pending"):
+        for table in (
+            "escalation",
+            "callout",
+            "member",
+            "attempt",
+            "message",
+            "ledger_line",
+            "ledger_pending",
+        ):
             row = await unit.fetch_one(f"SELECT COUNT(*) AS n FROM {table}")
             assert row is not None
             total += int(row["n"])

@@ -36,7 +36,9 @@ class Report:
 
     def show(self) -> None:
         """Print the table."""
-        table = Table(title=f"warnsvc bench, {platform.machine()}, Python {platform.python_version()}")
+        table = Table(
+            title=f"warnsvc bench, {platform.machine()}, Python {platform.python_version()}"
+        )
         for heading in ("figure", "value", "unit", "measured"):
             table.add_column(heading, justify="right" if heading == "value" else "left")
         for figure in self.figures:
@@ -49,7 +51,9 @@ class Report:
         known = json.loads(path.read_text()) if path.exists() else {}
         for figure in self.figures:
             known[figure.name] = {
-                "value": figure.value, "unit": figure.unit, "note": figure.note,
+                "value": figure.value,
+                "unit": figure.unit,
+                "note": figure.note,
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         path.write_text(json.dumps(known, ensure_ascii=False, indent=1, sort_keys=True) + "\n")

@@ -74,6 +74,22 @@ async def test_a_row_becomes_a_contact_with_ranked_numbers_and_a_duty(county: St
         ]
 
 
+def test_a_national_code_that_no_table_has_is_taken() -> None:
+    """Two numberings are in use; a word that is neither code nor name is refused."""
+    data = contact_csv(contact(灾种="11a54,暴雨"), contact(编号="A2", 灾种="11B03 大洪水"))
+
+    draft = read_contacts(data, hazards=HAZARDS)
+
+    assert draft.people[0].duties[0].hazards == "11A54,11B03"
+    assert [(f.row, f.code) for f in draft.faults] == [(3, "unknown_hazard")]
+
+
+def test_a_number_without_a_country_code_lies_where_the_caller_says() -> None:
+    (person,) = read_contacts(contact_csv(contact(电话="8 701 234 5678")), country="KZ").people
+
+    assert person.numbers == ((NumberKind.MOBILE, "+77012345678"),)
+
+
 async def test_several_rows_of_one_person_are_one_contact(
     import_list: ImportContacts, county: Store, roster: Roster
 ) -> None:

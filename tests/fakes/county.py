@@ -106,6 +106,7 @@ class Place:
         return self.first.expects_call(*words)
 
     def expects_nothing(self) -> None:
+        """Nobody here has got anything that was not looked at."""
         for people in self.tiers.values():
             for person in people:
                 person.expects_nothing()

@@ -146,6 +146,11 @@ class Desk:
             await client.session.close()
         await self._server.close()
 
+    @property
+    def base(self) -> str:
+        """The address of the server, for a real browser."""
+        return str(self._server.make_url("")).rstrip("/")
+
     def browser(self) -> Browser:
         """Return a browser that nobody has logged in with."""
         client: TestClient[Any, Any] = TestClient(self._server)

@@ -97,7 +97,7 @@ async def claim(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a send came to. `state`: accepted, failed, unknown, expired, or planned (again later)."""
+    """What a send came to. `state`: accepted, failed, unknown, expired, planned (again later)."""
 
     attempt_id: int
     state: str
@@ -171,8 +171,8 @@ async def settle_unknown(
     ended = now if state in _ENDED else None
     return (
         await unit.execute(
-            "UPDATE attempt SET state = $2, due_at = COALESCE($3, due_at), error_text = $4, ended_at = $5"
-            " WHERE id = $1 AND state = 'unknown'",
+            "UPDATE attempt SET state = $2, due_at = COALESCE($3, due_at), error_text = $4,"
+            " ended_at = $5 WHERE id = $1 AND state = 'unknown'",
             attempt_id,
             state,
             due_at,
@@ -188,7 +188,8 @@ async def expire_planned(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
     return await unit.fetch(
         "UPDATE attempt SET state = 'expired', ended_at = $1, error_class = 'expired'"
         " WHERE id IN (SELECT id FROM attempt WHERE state = 'planned' AND valid_until <= $1"
-        " ORDER BY id LIMIT $2) AND state = 'planned' RETURNING id, bulletin_id, callout_id, purpose",
+        " ORDER BY id LIMIT $2) AND state = 'planned'"
+        " RETURNING id, bulletin_id, callout_id, purpose",
         now,
         limit,
     )

@@ -135,8 +135,8 @@ async def _case(
         for c in map(
             _callout,
             await unit.fetch(
-                "SELECT id, contact_id, state, tier, step, rung, numbers_json, robot_ok, started_at,"
-                " due_at, answered_at, late FROM callout WHERE id = ANY($1)",
+                "SELECT id, contact_id, state, tier, step, rung, numbers_json, robot_ok,"
+                " started_at, due_at, answered_at, late FROM callout WHERE id = ANY($1)",
                 callout_ids,
             ),
         )

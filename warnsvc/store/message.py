@@ -18,7 +18,7 @@ def message_digest(message: Message) -> str:
 async def keep_messages(
     unit: Unit, bulletin_id: int, messages: Iterable[Message]
 ) -> dict[str, int]:
-    """Return digest → id, storing the messages that are new. The bulletin is locked by the caller."""
+    """Return digest → id, storing what is new. The bulletin is locked by the caller."""
     wanted = {message_digest(message): message for message in messages}
     known = await unit.fetch(
         "SELECT id, digest FROM message WHERE bulletin_id = $1 AND digest = ANY($2)",

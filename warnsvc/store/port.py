@@ -56,7 +56,9 @@ class Unit(Protocol):
         """Run one statement once per row, as one batch."""
         ...
 
-    async def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    async def insert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
         """Insert many rows the fastest way there is (executemany, COPY). Raises IntegrityFault."""
         ...
 

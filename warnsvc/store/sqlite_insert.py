@@ -40,4 +40,4 @@ def _statement(table: str, columns: Sequence[str], rows: int) -> str:
     names = ", ".join(f'"{column}"' for column in columns)
     one = f"({', '.join('?' * len(columns))})"
     values = ", ".join([one] * rows)
-    return f'INSERT INTO "{table}" ({names}) VALUES {values}'  # noqa: S608 - names of the schema
+    return f'INSERT INTO "{table}" ({names}) VALUES {values}'

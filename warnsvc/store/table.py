@@ -89,11 +89,13 @@ class BulletinRow(SQLModel, table=True):
             "state <> 'submitted' OR submitted_at IS NOT NULL", name="ck_bulletin_submitted"
         ),
         CheckConstraint(
-            "state <> 'signed' OR (signed_at IS NOT NULL AND signed_by IS NOT NULL AND signed_digest IS NOT NULL)",
+            "state <> 'signed' OR (signed_at IS NOT NULL AND signed_by IS NOT NULL"
+            " AND signed_digest IS NOT NULL)",
             name="ck_bulletin_signed",
         ),
         CheckConstraint(
-            "state NOT IN ('released','lifted','superseded','expired','closed') OR (released_at IS NOT NULL AND released_by IS NOT NULL AND rule_json IS NOT NULL)",
+            "state NOT IN ('released','lifted','superseded','expired','closed')"
+            " OR (released_at IS NOT NULL AND released_by IS NOT NULL AND rule_json IS NOT NULL)",
             name="ck_bulletin_released",
         ),
         CheckConstraint("state <> 'lifted' OR lifted_at IS NOT NULL", name="ck_bulletin_lifted"),

@@ -92,7 +92,7 @@ def _table_of(found: re.Match[str], zipped: list[tuple[int, ...]]) -> str:
         raise Untranslatable(f"{found[0]}: as many names as lists, please")
     zipped.append(tuple(number - 1 for number in numbers))
     columns = ", ".join(f"value ->> {at} AS {name}" for at, name in enumerate(names))
-    return f"(SELECT {columns} FROM json_each(${numbers[0]})) AS {found[2]}"  # noqa: S608 - no values
+    return f"(SELECT {columns} FROM json_each(${numbers[0]})) AS {found[2]}"
 
 
 def _refuse_shared(sql: str, zipped: list[tuple[int, ...]]) -> None:

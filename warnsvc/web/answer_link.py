@@ -1,6 +1,6 @@
 """The answer link: whoever holds it reads the warning and answers with one button.
 
-    GET  /a/{token}   the text and the buttons; opening it answers nothing, because robots open links
+    GET  /a/{token}   the text and the buttons; opening it answers nothing: robots open links
     POST /a/{token}   the answer, as an inbound fact like any other
 
 The token is signed and names one callout; a wrong one gets the same page as an old one.

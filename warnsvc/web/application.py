@@ -10,21 +10,34 @@ from warnsvc.service.context import Context
 from warnsvc.web import (
     account,
     answer_link,
+    board,
     bulletin,
     bulletin_page,
     callback,
+    callout,
+    contact,
     desk,
+    directory_import,
+    escalation,
     health,
+    inbox,
+    ledger,
     login,
+    officer,
     region,
+    task,
 )
 from warnsvc.web.form import BODY_BYTES_MAX
 from warnsvc.web.guard import faults, headers
+from warnsvc.web.live import FEEDS, Feeds
 from warnsvc.web.page import PAGES, STARTER, Pages
 from warnsvc.web.starter import Starter
 from warnsvc.web.visit import CONTEXT
 
-CONSOLE = (login, desk, bulletin, bulletin_page, region, account)
+CONSOLE = (
+    *(login, desk, bulletin, bulletin_page, board, escalation, callout, task, inbox),
+    *(contact, region, directory_import, ledger, officer, account),
+)
 """Modules whose routes ask who is there."""
 OPEN = (callback, health, answer_link)
 """Modules that carriers, callees and monitors reach without a login."""
@@ -36,6 +49,8 @@ def create_web(ctx: Context) -> web.Application:
     app[CONTEXT] = ctx
     app[PAGES] = Pages.load(ctx.settings)
     app[STARTER] = Starter(templates_dir() / "web" / "starter", app[PAGES].local)
+    app[FEEDS] = Feeds(ctx)
+    app.on_shutdown.append(app[FEEDS].close)
     for module in (*CONSOLE, *OPEN):
         app.add_routes(module.routes())
     app.router.add_static("/static", static_dir(), append_version=False)

@@ -4,8 +4,8 @@
     POST /callbacks/{carrier}           from a person: replies
 
 The signature is over the public URL that we configured, never over a Host header. 2xx goes out only
-when the fact is on disk (law 4); 503 when it could not be kept, so that the carrier comes again; 403
-for a bad signature. A signed callback that cannot be read is kept for a human and answered 2xx,
+when the fact is on disk (law 4); 503 when it could not be kept, so that the carrier comes again;
+403 for a bad signature. A signed callback that cannot be read is kept for a human and answered 2xx,
 because the same bytes would come again.
 """
 

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from contacts.phone import as_typed_in_china, mask
 from warnsvc.core.hazard import HAZARDS, Hazard, hazard_of
 from warnsvc.localtime import LocalTime, duration
-from warnsvc.web.label import RUNG, WORDS, Label, label_of
+from warnsvc.web.act import act_label, actor_words, why_words
+from warnsvc.web.label import ESCALATION, QUORUM, RUNG, WORDS, Label, label_of
 from warnsvc.words import Translate
 
 RIGHT_TO_LEFT = frozenset({"ug", "kk-Arab"})
@@ -92,10 +93,32 @@ class Show:
         found = label_of(kind, word, late=late)
         return Label(self.words(found.words), found.sign, found.tone)
 
+    def escalation_words(self) -> dict[str, tuple[str, str]]:
+        """State → word and sign, for the board's script; `late` is an answer that came late."""
+        found = {state: self.label("escalation", state) for state in ESCALATION}
+        found["late"] = self.label("escalation", "answered", late=True)
+        return {state: (label.words, label.sign) for state, label in found.items()}
+
     def word(self, kind: str, word: str) -> str:
         """A stored word in the reader's language; an unknown one as it is."""
         found = WORDS[kind].get(word)
         return word if found is None else self.words(found)
+
+    def act(self, act: str) -> Label:
+        """The word, sign and tone of an act of the ledger."""
+        return act_label(act, self.words)
+
+    def why(self, why: str) -> str:
+        """The reason of a ledger line."""
+        return why_words(why, self.words)
+
+    def actor(self, actor: str, names: Mapping[str, str]) -> str:
+        """Who did it."""
+        return actor_words(actor, names, self.words)
+
+    def quorum(self, kind: str, number: int) -> str:
+        """How many of a tier must answer."""
+        return self.words(QUORUM[kind], n=number) if kind == "n" else self.word("quorum", kind)
 
     def rung(self, rung: int) -> str:
         """A rung of the answer ladder."""

@@ -33,6 +33,14 @@ async def all_officers(ctx: Context) -> Sequence[OfficerRow]:
         return found.all()
 
 
-async def names_of(ctx: Context) -> dict[int, str]:
-    """Return id → name of every officer: there are tens of them."""
-    return {row.id: row.name for row in await all_officers(ctx)}
+async def session_counts(ctx: Context, *, now: datetime) -> dict[int, int]:
+    """Return officer → how many logins are good now."""
+    idle_since = now - timedelta(minutes=ctx.settings.session_idle_minutes)
+    async with ctx.store.view() as view:
+        rows = await view.fetch(
+            "SELECT officer_id, count(*) AS n FROM session WHERE revoked_at IS NULL"
+            " AND expires_at > $1 AND last_seen_at > $2 GROUP BY officer_id",
+            now,
+            idle_since,
+        )
+    return {row["officer_id"]: int(row["n"]) for row in rows}

@@ -6,6 +6,8 @@ import { Picker } from "./picker.js";
 
 const PREVIEW_AFTER = 500; // milliseconds without typing
 const form = document.getElementById("bulletin-form");
+let timer = 0;
+let running = null;
 const picker = new Picker(document.getElementById("picker"), form);
 
 for (const group of ["status", "colour"]) {
@@ -55,9 +57,6 @@ function showCount(area) {
   const text = area.value.trim();
   place.textContent = text ? fill(place.dataset.say, count(text)) : "";
 }
-
-let timer = 0;
-let running = null;
 
 function previewSoon() {
   clearTimeout(timer);
