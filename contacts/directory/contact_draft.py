@@ -55,7 +55,8 @@ def read_contacts(
     """Read a file of contacts. Never raises for anything in the file; the draft holds the faults.
 
     `hazards` maps words (`暴雨`, `rainstorm`; lower case) to codes; without it, codes are taken as
-    they are. `country` is where numbers lie that have no country code. `demo` admits the invented numbers and plain http addresses, with a warning.
+    they are. `country` is where numbers lie that have no country code. `demo` admits the invented
+    numbers and plain http addresses, with a warning.
     """
     try:
         sheet = read_sheet(

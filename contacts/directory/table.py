@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 
 
 class RegionRow(SQLModel, table=True):
-    """One node of the tree. Codes: 12 digits; a site adds `-Snnn` to its parent's, a zone `-Znnn`."""
+    """One node of the tree. Codes: 12 digits; a site adds `-Snnn` to its parent's, a zone `-Z…`."""
 
     __tablename__ = "region"
     __table_args__ = (
