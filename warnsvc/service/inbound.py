@@ -206,6 +206,7 @@ async def _sort_receipts(
             attempt["id"],
             state,
             now,
+            fact["carrier"],
             said.get("reference") or None,
             error_class,
             said.get("code") or None,

@@ -212,6 +212,8 @@ class Receipt:
     attempt_id: int
     state: str
     at: datetime
+    carrier: str
+    """Who says so; a receipt may come before our own record of the send."""
     reference: str | None = None
     error_class: str | None = None
     error_text: str | None = None
@@ -222,7 +224,7 @@ async def record_receipts(unit: Unit, receipts: Iterable[Receipt]) -> None:
     await unit.execute_many(
         "UPDATE attempt SET state = $2, reference = COALESCE(reference, $3),"
         " sent_at = COALESCE(sent_at, $4), error_class = $5, error_text = $6, ended_at = $7,"
-        " lease_owner = NULL, lease_until = NULL WHERE id = $1",
+        " carrier = COALESCE(carrier, $8), lease_owner = NULL, lease_until = NULL WHERE id = $1",
         [
             (
                 r.attempt_id,
@@ -232,6 +234,7 @@ async def record_receipts(unit: Unit, receipts: Iterable[Receipt]) -> None:
                 r.error_class,
                 r.error_text,
                 r.at if r.state in {"delivered", "undelivered"} else None,
+                r.carrier,
             )
             for r in receipts
         ],
@@ -253,7 +256,8 @@ async def callouts_of_addresses(unit: Unit, addresses: Sequence[str]) -> list[Ro
         " c.state AS callout_state, MAX(a.id) AS last_id FROM attempt a"
         " JOIN bulletin b ON b.id = a.bulletin_id JOIN callout c ON c.id = a.callout_id"
         " WHERE a.address = ANY($1) AND a.purpose = 'call' AND a.send_count > 0"
-        " GROUP BY a.address, a.callout_id, a.bulletin_id, b.state, c.state ORDER BY last_id DESC",
+        " GROUP BY a.address, a.callout_id, a.bulletin_id, b.state, b.released_at, c.state"
+        " ORDER BY b.released_at DESC, last_id DESC",
         list(addresses),
     )
 
