@@ -113,7 +113,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the word of the house for what was issued
+class Issued:
     """A bulletin that was released in a county."""
 
     county: "County"
@@ -194,7 +194,7 @@ class County:
         self.ctx = context(store, clock, self.channels)
         self.townships: list[Place] = []
         self.villages: list[Place] = []
-        self.warnings: list[Warning] = []
+        self.warnings: list[Issued] = []
         self.crashes = 0
         self.resends = 0
         """Second copies of one try that the rule allows in this story."""
@@ -323,13 +323,13 @@ class County:
 
     # Warnings ----------------------------------------------------------------------------------
 
-    async def red_warning(self, **changes: Any) -> Warning:
+    async def red_warning(self, **changes: Any) -> Issued:
         """Draft, submit, sign by a second officer and release; then the engine runs."""
         warning = await self.release(await self.signed(**changes))
         await self.settle()
         return warning
 
-    async def drill(self, **changes: Any) -> Warning:
+    async def drill(self, **changes: Any) -> Issued:
         """The same as a drill."""
         return await self.red_warning(
             **{"status": BulletinStatus.EXERCISE, "texts": {"zh": DRILL}, **changes}
@@ -358,13 +358,13 @@ class County:
         }
         return bulletin.BulletinDraft(**fields)
 
-    async def release(self, bulletin_id: int) -> Warning:
+    async def release(self, bulletin_id: int) -> Issued:
         """Type the phrase and release. Nothing is sent yet."""
         shown = await release.preview(self.ctx, bulletin_id)
         await release.release(
             self.ctx, officer=self.duty, bulletin_id=bulletin_id, typed=shown.phrase
         )
-        warning = Warning(self, bulletin_id)
+        warning = Issued(self, bulletin_id)
         self.warnings.append(warning)
         return warning
 

@@ -19,6 +19,7 @@ class Told:
     """A line of the ledger, read from its bytes."""
 
     act: str
+    bulletin: int | None
     escalation: int | None
     callout: int | None
     was: str
@@ -77,6 +78,7 @@ def _told(row: Row) -> Told:
     line = json.loads(bytes(row["body"]))
     return Told(
         act=line["act"],
+        bulletin=line.get("bulletin"),
         escalation=line.get("escalation"),
         callout=line.get("callout"),
         was=line.get("from", ""),
@@ -186,9 +188,9 @@ def two_people_signed_what_was_sent(world: World) -> Iterator[str]:
                 yield f"bulletin {bulletin['id']} was sent and never released"
             continue
         two_person = json.loads(bulletin["rule_json"])["two_person"]
-        if bulletin["type"] == "alert" and two_person:
-            if bulletin["signed_by"] in {None, bulletin["drafted_by"]}:
-                yield f"bulletin {bulletin['id']} has no second signature"
+        by_author = bulletin["signed_by"] in {None, bulletin["drafted_by"]}
+        if bulletin["type"] == "alert" and two_person and by_author:
+            yield f"bulletin {bulletin['id']} has no second signature"
         times = [bulletin["signed_at"], bulletin["released_at"], first_sent.get(bulletin["id"])]
         known = [at for at in times if at is not None]
         if known != sorted(known):
@@ -212,14 +214,14 @@ def a_line_stands_for_every_transition(world: World) -> Iterator[str]:
         )
     moved = {(line.callout, line.to) for line in world.lines}
     for callout in world.callouts:
-        if callout["state"] in {"answered", "refused", "unreachable"}:
-            if (callout["id"], callout["state"]) not in moved:
-                yield f"callout {callout['id']} is {callout['state']} without a line"
-    acts = {line.act for line in world.lines}
+        loud = callout["state"] in {"answered", "refused", "unreachable"}
+        if loud and (callout["id"], callout["state"]) not in moved:
+            yield f"callout {callout['id']} is {callout['state']} without a line"
+    acts = {(line.bulletin, line.act) for line in world.lines}
     for bulletin in world.bulletins:
-        if bulletin["state"] in {"submitted", "signed", "released", "lifted", "expired"}:
-            if f"bulletin.{bulletin['state']}" not in acts:
-                yield f"bulletin {bulletin['id']} is {bulletin['state']} without a line"
+        signed = bulletin["state"] in {"submitted", "signed", "released", "lifted", "expired"}
+        if signed and (bulletin["id"], f"bulletin.{bulletin['state']}") not in acts:
+            yield f"bulletin {bulletin['id']} is {bulletin['state']} without a line"
 
 
 def _chain(world: World, escalation: Row, lines: list[Told]) -> Iterator[str]:
