@@ -136,4 +136,6 @@ _PASSING = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    # What asyncpg says between the server's word that it goes and the connection's end.
+    asyncpg.InternalClientError,
 )

@@ -11,6 +11,7 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import Any, TypeVar
 
+import asyncpg
 import structlog
 
 from warnsvc.store.id_block import TAKE
@@ -102,7 +103,7 @@ class SideConnection:
             try:
                 with faults():
                     await self._connect()
-            except StoreFault as error:
+            except (StoreFault, asyncpg.InterfaceError) as error:
                 _log.warning("database connection lost", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
