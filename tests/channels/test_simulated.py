@@ -114,8 +114,9 @@ def test_a_calls_word_becomes_ours(
         {"Status": "sent", "HeardSeconds": "long"},
         {"Status": "digits", "Digits": "1"},
         {"Text": "1", "Id": "IN1"},
+        {"Status": "sent", "Reference": "tok-2"},
     ],
-    ids=["no instant", "no number", "key without sender", "reply without sender"],
+    ids=["no instant", "no number", "key without sender", "reply without sender", "other try"],
 )
 def test_a_signed_callback_that_cannot_be_read_is_kept_for_a_human(fields: dict[str, str]) -> None:
     request = callback(**fields)
