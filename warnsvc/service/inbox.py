@@ -1,0 +1,35 @@
+"""Replies for a human: what nobody could match or understand, until an officer deals with it.
+
+It never counts a reply as an answer: that is `warnsvc.service.answer.by_hand`.
+"""
+
+from warnsvc.core.ledger import Line
+from warnsvc.core.refusal import Refusal
+from warnsvc.service.context import WAKE_BOARD, Context
+from warnsvc.service.officer import actor
+from warnsvc.store.ledger import append_lines
+
+RESULT_CHARS_MAX = 500
+
+
+async def settle(ctx: Context, *, officer: int, inbound_id: int, result: str) -> None:
+    """Put a reply away with what was done about it. Raises Refusal."""
+    result = result.strip()
+    if not result:
+        raise Refusal("result_missing", field="result")
+    if len(result) > RESULT_CHARS_MAX:
+        raise Refusal("result_too_long", field="result", most=RESULT_CHARS_MAX)
+    now = ctx.clock.now()
+    async with ctx.store.unit() as unit:
+        settled = await unit.execute(
+            "UPDATE inbound SET state = 'settled', note = $1"
+            " WHERE id = $2 AND state IN ('unmatched', 'poison')",
+            result,
+            inbound_id,
+        )
+        if not settled:
+            raise Refusal("inbound_unknown")
+        data = {"inbound": inbound_id}
+        line = Line(act="inbound.settled", actor=actor(officer), why=result, data=data)
+        await append_lines(unit, [line], now=now)
+    await ctx.store.wake(WAKE_BOARD)
