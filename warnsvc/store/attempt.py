@@ -115,27 +115,38 @@ _ENDED = frozenset({"failed", "expired", "undelivered", "cancelled"})
 
 async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str) -> None:
     """Write outcomes of our own leases. What a receipt has already moved on keeps its state."""
-    await unit.execute_many(
-        "UPDATE attempt SET carrier = $3, reference = COALESCE(reference, $4),"
-        " sent_at = COALESCE(sent_at, $5), error_class = $6, error_text = $7, ended_at = $8,"
-        " state = $2, lease_owner = NULL, lease_until = NULL, due_at = COALESCE($9, due_at)"
-        " WHERE id = $1 AND state = 'sending' AND lease_owner = $10",
-        [
-            (
-                o.attempt_id,
-                o.state,
-                o.carrier,
-                o.reference,
-                o.at if o.state in {"accepted", "unknown"} else None,
-                o.error_class,
-                o.error_text,
-                o.at if o.state in _ENDED else None,
-                o.due_at,
-                owner,
-            )
-            for o in outcomes
-        ],
+    rows = [
+        (
+            o.attempt_id,
+            o.state,
+            o.carrier,
+            o.reference,
+            o.at if o.state in {"accepted", "unknown"} else None,
+            o.error_class,
+            o.error_text,
+            o.at if o.state in _ENDED else None,
+            o.due_at,
+        )
+        for o in outcomes
+    ]
+    await unit.execute(
+        "UPDATE attempt SET carrier = g.carrier,"
+        " reference = COALESCE(attempt.reference, g.reference),"
+        " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = g.error_class,"
+        " error_text = g.error_text, ended_at = g.ended_at, state = g.state, lease_owner = NULL,"
+        " lease_until = NULL, due_at = COALESCE(g.due_at, attempt.due_at)"
+        " FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],"
+        " $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[])"
+        " AS g(id, state, carrier, reference, sent_at, error_class, error_text, ended_at, due_at)"
+        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $10",
+        *_columns(rows, 9),
+        owner,
     )
+
+
+def _columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
+    """Turn rows into columns, as `unnest` takes them: one statement for the whole set."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * count
 
 
 async def reap_leases(unit: Unit, *, now: datetime) -> int:
@@ -221,31 +232,42 @@ class Receipt:
 
 async def record_receipts(unit: Unit, receipts: Iterable[Receipt]) -> None:
     """Raise attempts to what the carrier says. Never lowers: the caller has compared ranks."""
-    await unit.execute_many(
-        "UPDATE attempt SET state = $2, reference = COALESCE(reference, $3),"
-        " sent_at = COALESCE(sent_at, $4), error_class = $5, error_text = $6, ended_at = $7,"
-        " carrier = COALESCE(carrier, $8), lease_owner = NULL, lease_until = NULL WHERE id = $1",
-        [
-            (
-                r.attempt_id,
-                r.state,
-                r.reference,
-                r.at,
-                r.error_class,
-                r.error_text,
-                r.at if r.state in {"delivered", "undelivered"} else None,
-                r.carrier,
-            )
-            for r in receipts
-        ],
+    rows = [
+        (
+            r.attempt_id,
+            r.state,
+            r.reference,
+            r.at,
+            r.error_class,
+            r.error_text,
+            r.at if r.state in {"delivered", "undelivered"} else None,
+            r.carrier,
+        )
+        for r in receipts
+    ]
+    await unit.execute(
+        "UPDATE attempt SET state = g.state,"
+        " reference = COALESCE(attempt.reference, g.reference),"
+        " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = g.error_class,"
+        " error_text = g.error_text, ended_at = g.ended_at,"
+        " carrier = COALESCE(attempt.carrier, g.carrier), lease_owner = NULL, lease_until = NULL"
+        " FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[],"
+        " $6::text[], $7::timestamptz[], $8::text[])"
+        " AS g(id, state, reference, sent_at, error_class, error_text, ended_at, carrier)"
+        " WHERE attempt.id = g.id",
+        *_columns(rows, 8),
     )
 
 
 async def raise_rungs(unit: Unit, rungs: dict[int, int], *, now: datetime) -> None:
     """Raise callouts' rungs to what receipts say, where that moves nothing else."""
-    await unit.execute_many(
-        "UPDATE callout SET rung = $2, changed_at = $3 WHERE id = $1 AND rung < $2",
-        [(callout_id, rung, now) for callout_id, rung in rungs.items()],
+    await unit.execute(
+        "UPDATE callout SET rung = g.rung, changed_at = $3"
+        " FROM unnest($1::int[], $2::int[]) AS g(id, rung)"
+        " WHERE callout.id = g.id AND callout.rung < g.rung",
+        list(rungs.keys()),
+        list(rungs.values()),
+        now,
     )
 
 

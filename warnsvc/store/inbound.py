@@ -1,5 +1,6 @@
 """Inbound facts: what carriers told us, on disk before they hear 2xx, applied in order."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,12 @@ _COLUMNS = (
 )
 TRIES_MAX = 3
 """A fact that fails so often is set aside for a human, so that the others go on."""
+
+
+SENDER_CHARS_MAX = 100
+TEXT_CHARS_MAX = 2_000
+"""Longer than any reply; the rest of a flood is not worth a disk."""
+DEDUPE_CHARS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +62,11 @@ async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
                 f.kind,
                 f.carrier,
                 f.channel,
-                f"{f.carrier}:{f.dedupe_key}",
+                _dedupe_key(f),
                 f.attempt_id,
                 f.callout_id,
-                f.sender,
-                f.text,
+                _clean(f.sender, SENDER_CHARS_MAX),
+                _clean(f.text, TEXT_CHARS_MAX),
                 f.fact_json,
                 f.received_at,
                 "new",
@@ -69,6 +76,18 @@ async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
             for new_id, f in zip(ids, facts, strict=True)
         ],
     )
+
+
+def _clean(text: str, chars_max: int) -> str:
+    """PostgreSQL takes no NUL, and one bad reply must not spoil the batch it came in."""
+    return text.replace("\x00", "")[:chars_max]
+
+
+def _dedupe_key(fact: Inbound) -> str:
+    key = f"{fact.carrier}:{fact.dedupe_key}".replace("\x00", "")
+    if len(key) <= DEDUPE_CHARS_MAX:
+        return key
+    return f"{fact.carrier}:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 async def take_new(unit: Unit, limit: int, *, after: int = 0) -> list[Row]:
