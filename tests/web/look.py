@@ -157,9 +157,7 @@ async def _interesting(desk: Desk, number: int) -> tuple[int, int, int]:
 async def browser() -> AsyncIterator[Browser]:
     """Yield Debian's Chromium."""
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
+        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
         await opened.close()
 

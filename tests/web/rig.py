@@ -46,6 +46,7 @@ BARE = VILLAGES[5]
 """The village that nobody stands in."""
 CAPABILITIES = {
     "sms": Capabilities(kind=ChannelKind.SMS, per_second=50, inbound_countries=frozenset("*")),
+    "webhook": Capabilities(kind=ChannelKind.WEBHOOK, per_second=20),
     "voice": Capabilities(kind=ChannelKind.VOICE, per_second=10, lines=30, dtmf=True),
 }
 TEXTS = {"zh": "今晚有山洪，请立即组织沟口人员撤离。", "ug": "بۈگۈن كەچ سەل كېلىدۇ."}

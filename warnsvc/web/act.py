@@ -30,7 +30,7 @@ ACTS: dict[str, Label] = {
     "callout.started": Label(mark("开始叫人"), "◐", "busy"),
     "callout.started_again": Label(mark("再次开始叫人"), "◐", "busy"),
     "callout.answered": Label(mark("本人应答"), "✓", "good"),
-    "callout.refused": Label(mark("本人说无法到岗"), "⊘", "bad"),
+    "callout.refused": Label(mark("本人说不能到岗"), "⊘", "bad"),
     "callout.unreachable": Label(mark("打不通"), "✕", "bad"),
     "attempt.outcomes": Label(mark("发送结果入账"), "◔", "idle"),
     "attempt.receipts": Label(mark("回执入账"), "◔", "idle"),

@@ -7,13 +7,14 @@
 Real and drill never look alike here. It decides nothing: what is forbidden, the service refuses.
 """
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from contacts.region import Region
-from warnsvc.core.plan import Gap
+from warnsvc.core.plan import Gap, GapKind
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service import bulletin as service
 from warnsvc.service.lift import lift
@@ -26,6 +27,7 @@ from warnsvc.web.visit import Visit, get, post, see_other
 
 REFUSED_STATUS = 422
 NOT_RELEASED = frozenset({"draft", "submitted", "signed"})
+WORST_FIRST = (GapKind.NO_CONTACT, GapKind.UNREACHABLE, GapKind.EMPTY_TIER, GapKind.BY_HAND)
 GAPS_LISTED_MAX = 100
 """Gaps shown by name; the rest is counted, because a signer reads one screen."""
 
@@ -138,6 +140,7 @@ async def _page(
         messages = await messages_of(view, number)
         progress = (await progress_of(view, [number])).get(number)
     foreseen, trouble = await _foreseen(visit, page)
+    gaps = _once(foreseen.gaps) if foreseen else []
     return await visit.render(
         "bulletin.html",
         status=REFUSED_STATUS if refusals else 200,
@@ -148,8 +151,9 @@ async def _page(
         sent=messages,
         progress=progress,
         preview=foreseen,
-        gaps=await _named(visit, foreseen.gaps[:GAPS_LISTED_MAX], foreseen) if foreseen else [],
-        gap_counts=_counted(foreseen.gaps) if foreseen else {},
+        gaps=await _named(visit, gaps[:GAPS_LISTED_MAX], foreseen) if foreseen else [],
+        gap_counts=Counter(gap.kind.value for gap in gaps),
+        gaps_unlisted=max(0, len(gaps) - GAPS_LISTED_MAX),
         trouble=trouble,
         warnings=_warnings(visit, foreseen) if foreseen else [],
         refusals=refusals,
@@ -170,7 +174,16 @@ async def _foreseen(visit: Visit, page: BulletinPage) -> tuple[Preview | None, R
         return None, refusal
 
 
-async def _named(visit: Visit, gaps: tuple[Gap, ...], foreseen: Preview) -> list[NamedGap]:
+def _once(gaps: Iterable[Gap]) -> list[Gap]:
+    """Return the gaps, the worst first; a person who stands behind many places counts once."""
+    once: dict[tuple[object, ...], Gap] = {}
+    for gap in gaps:
+        place = () if gap.contact_id else (gap.region_code, gap.tier)
+        once.setdefault((gap.kind, gap.contact_id, *place), gap)
+    return sorted(once.values(), key=lambda gap: WORST_FIRST.index(gap.kind))
+
+
+async def _named(visit: Visit, gaps: Sequence[Gap], foreseen: Preview) -> list[NamedGap]:
     async with visit.ctx.store.view() as view:
         lines = await lines_of(view, list({gap.region_code for gap in gaps}))
     places = {line.code: _place(line, foreseen.place) for line in lines}
@@ -195,19 +208,12 @@ def _place(line: RegionLine, place: Region) -> str:
     return " ".join(names)
 
 
-def _counted(gaps: tuple[Gap, ...]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for gap in gaps:
-        counts[gap.kind.value] = counts.get(gap.kind.value, 0) + 1
-    return counts
-
-
 def _warnings(visit: Visit, foreseen: Preview) -> list[str]:
     """Return the preview's warnings in words."""
     words, show = visit.words, visit.pages.show(visit)
     said: dict[str, Callable[[list[str]], str]] = {
         "channel_missing": lambda rest: words(
-            "没有“{channel}”通道，只能靠其他方式联系的人不受影响，其余的人叫不到。",
+            "没有“{channel}”通道，只能靠这种方式联系的人叫不到。",
             channel=show.word("channel", rest[0]),
         ),
         "language_missing": lambda rest: words(

@@ -37,7 +37,6 @@ NOT_FOUND = frozenset(
         "callout_unknown",
         "escalation_unknown",
         "task_unknown",
-        "alarm_unknown",
         "inbound_unknown",
         "contact_unknown",
         "region_not_found",

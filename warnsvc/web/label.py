@@ -56,7 +56,7 @@ CALLOUT = {
     "waiting": Label(mark("未轮到"), "○", "idle"),
     "calling": Label(mark("呼叫中"), "◐", "busy"),
     "answered": Label(mark("已应答"), "✓", "good"),
-    "refused": Label(mark("无法到岗"), "⊘", "bad"),
+    "refused": Label(mark("不能到岗"), "⊘", "bad"),
     "unreachable": Label(mark("打不通"), "✕", "bad"),
     "silent": Label(mark("无人应答"), "✕", "bad"),
     "stopped": Label(mark("不再需要"), "■", "off"),
@@ -67,7 +67,7 @@ ATTEMPT = {
     "unknown": Label(mark("结果不明，查询中"), "?", "late"),
     "accepted": Label(mark("运营商已收下"), "◔", "busy"),
     "delivered": Label(mark("已送达，不等于应答"), "◕", "busy"),
-    "undelivered": Label(mark("未送达"), "✕", "bad"),
+    "undelivered": Label(mark("没有送达"), "✕", "bad"),
     "failed": Label(mark("发送失败"), "✕", "bad"),
     "expired": Label(mark("超时未发"), "✕", "bad"),
     "cancelled": Label(mark("已取消"), "■", "off"),
@@ -79,7 +79,7 @@ PURPOSE = {
     "lift": mark("解除通知"),
 }
 CHANNEL = {
-    "sms": mark("短信"),
+    "sms": mark("手机短信"),
     "voice": mark("电话"),
     "webhook": mark("接口"),
     "link": mark("应答链接"),
@@ -93,7 +93,7 @@ ERROR = {
     "throttled": mark("发送过快，稍后再试"),
     "handset_off": mark("关机或不在服务区"),
     "no_answer": mark("响铃无人接"),
-    "busy": mark("占线"),
+    "busy": mark("电话占线"),
     "voicemail": mark("语音信箱，没有人听到"),
     "filtered": mark("内容被拦截"),
     "expired": mark("排队超时"),
@@ -116,14 +116,14 @@ ANSWER = {
     "received": Label(mark("收到"), "✓", "good"),
     "on_post": Label(mark("已到岗"), "✓", "good"),
     "heard": Label(mark("全文听完，未按键"), "◕", "busy"),
-    "refused": Label(mark("无法到岗"), "⊘", "bad"),
+    "refused": Label(mark("不能到岗"), "⊘", "bad"),
     "help": Label(mark("需要支援"), "！", "bad"),
     "unclear": Label(mark("看不懂，待人工判读"), "?", "late"),
 }
 RUNG = (
     mark("未呼叫"),
     mark("已提交"),
-    mark("已送达"),
+    mark("送达手机"),
     mark("响铃"),
     mark("未听完"),
     mark("全文听完"),
@@ -150,7 +150,7 @@ ALARM = {
     "unmatched": Label(mark("有回复待人工判读"), "?", "late"),
     "poison": Label(mark("有回执无法处理"), "?", "late"),
     "expired": Label(mark("预警过期时仍未应答"), "✕", "bad"),
-    "refused": Label(mark("有人无法到岗"), "⊘", "bad"),
+    "refused": Label(mark("有人不能到岗"), "⊘", "bad"),
     "help": Label(mark("有人求援"), "！", "bad"),
     "channel": Label(mark("通道异常"), "！", "bad"),
 }
@@ -171,7 +171,7 @@ LEVEL = {
 }
 KIND = {"gov": mark("地方"), "corps": mark("兵团")}
 CONTACT_KIND = {"person": mark("人员"), "endpoint": mark("设备或系统")}
-NUMBER_KIND = {"mobile": mark("手机"), "landline": mark("座机"), "webhook": mark("接口")}
+NUMBER_KIND = {"mobile": mark("手机号"), "landline": mark("座机"), "webhook": mark("接口")}
 ROLE = {
     "duty": mark("值班"),
     "signer": mark("签发"),

@@ -45,11 +45,9 @@ REFUSALS: dict[str, str] = {
     # tasks, alarms, replies
     "task_unknown": mark("没有这个任务。"),
     "task_claimed": mark("{name}正在处理这个任务。"),
-    "task_not_claimed": mark("请先认领，再填写结果。"),
     "task_ended": mark("这个任务已经结束。"),
     "result_missing": mark("请写明结果。"),
     "result_too_long": mark("结果最多 {most} 个字。"),
-    "alarm_unknown": mark("没有这个告警。"),
     "inbound_unknown": mark("没有这条回复，或者已经办结。"),
     # officers and logins
     "login_wrong": mark("用户名或密码不对。"),
@@ -58,13 +56,11 @@ REFUSALS: dict[str, str] = {
     ),
     "login_disabled": mark("这个账号已停用，请找管理员。"),
     "logins_too_many": mark("登录的人太多，请过几秒再试。"),
-    "login_missing": mark("请填写用户名。"),
     "login_malformed": mark("用户名只能用小写字母、数字、点、横线，最多 {most} 个字符。"),
     "login_taken": mark("这个用户名已经有人用了。"),
     "name_missing": mark("请填写姓名。"),
     "name_too_long": mark("最多 {most} 个字。"),
     "roles_missing": mark("请至少选择一种职责。"),
-    "password_missing": mark("请填写密码。"),
     "password_too_short": mark("密码至少 {least} 个字符。"),
     "password_too_long": mark("密码最多 {most} 个字符。"),
     "password_too_plain": mark("密码太容易猜。请不要用用户名，也不要只用几个相同的字符。"),
@@ -80,7 +76,6 @@ REFUSALS: dict[str, str] = {
     # directory
     "file_missing": mark("请选择要导入的文件。"),
     "import_kind_missing": mark("请选择导入的是区域还是联系人。"),
-    "import_too_large": mark("文件太大，最多 {most} MB。"),
     "contact_unknown": mark("没有这个联系人。"),
     "region_not_found": mark("没有这个区域。"),
     "number_unknown": mark("没有这个号码。"),

@@ -120,6 +120,10 @@ class Show:
         """How many of a tier must answer."""
         return self.words(QUORUM[kind], n=number) if kind == "n" else self.word("quorum", kind)
 
+    def brackets(self, text: object) -> str:
+        """Something in brackets, as the language writes them."""
+        return f" ({text})" if self.language == "en" else f"（{text}）"
+
     def rung(self, rung: int) -> str:
         """A rung of the answer ladder."""
         return self.words(RUNG[rung]) if 0 <= rung < len(RUNG) else str(rung)

@@ -45,7 +45,7 @@ export class Picker {
       this.#changed();
     });
     const words = document.createElement("span");
-    words.textContent = Number(headcount) ? `${name}（${Number(headcount).toLocaleString("en")} ${say("people", this.place)}）` : name;
+    words.textContent = Number(headcount) ? `${name} · ${Number(headcount).toLocaleString("en")} ${say("people", this.place)}` : name;
     choice.append(box, words);
     if (!children) {
       const leaf = document.createElement("div");
@@ -56,7 +56,7 @@ export class Picker {
     }
     const branch = document.createElement("details");
     const handle = document.createElement("summary");
-    handle.textContent = `${name}（${children}）`;
+    handle.textContent = `${name} · ${children}`;
     const list = document.createElement("ul");
     const whole = document.createElement("li");
     whole.append(choice);
