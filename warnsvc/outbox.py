@@ -11,23 +11,32 @@ second send, never a lost one.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from channels.base import Channel, OutcomeKind, SendOutcome, SendRequest
+from channels.base import Channel, OutcomeKind, ReceiptEvent, SendOutcome, SendRequest
 from channels.errors import ErrorClass
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
-from warnsvc.service.step import save_case
-from warnsvc.service.sweep import resolve_unknown
-from warnsvc.store.attempt import Claimed, Outcome, claim, due_unknowns, record_outcomes
+from warnsvc.service.step import save_case, still_wanted
+from warnsvc.service.unknown import resolve_unknown
+from warnsvc.store.attempt import (
+    Claimed,
+    Outcome,
+    claim,
+    due_unknowns,
+    flag_numbers,
+    load_reasons,
+    record_outcomes,
+)
 from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts
 from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.ledger import append_lines
-from warnsvc.store.port import StoreFault
+from warnsvc.store.port import StoreFault, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -243,30 +252,15 @@ class Outbox:
 
     async def _write(self, batch: list[tuple[Claimed, Outcome, str]]) -> None:
         now = self._ctx.clock.now()
-        failed: dict[int, list[int]] = {}
-        told: dict[int, list[list[object]]] = {}
-        for attempt, outcome, _ in batch:
-            told.setdefault(attempt.bulletin_id, []).append(
-                [attempt.id, attempt.callout_id, outcome.state, outcome.error_class or ""]
-            )
-            if outcome.state == "failed" and attempt.purpose == "call":
-                failed.setdefault(attempt.bulletin_id, []).append(attempt.callout_id)
+        failed = _failed_calls(batch)
+        postponed = [a for a, outcome, _ in batch if outcome.state == "planned"]
         async with self._ctx.store.unit() as unit:
-            await unit.lock_bulletins(sorted(failed))
+            await unit.lock_bulletins({*failed, *(a.bulletin_id for a in postponed)})
+            needless = await _needless(unit, [a.id for a in postponed])
+            batch = [(a, _cancelled(o) if a.id in needless else o, text) for a, o, text in batch]
             await record_outcomes(unit, [o for _, o, _ in batch], owner=self._owner)
-            await append_lines(
-                unit,
-                [
-                    Line(
-                        act="attempt.outcomes",
-                        actor=self._owner,
-                        bulletin_id=b,
-                        data={"attempts": rows},
-                    )
-                    for b, rows in sorted(told.items())
-                ],
-                now=now,
-            )
+            await flag_numbers(unit, [o.attempt_id for _, o, _ in batch if _is_wrong(o)], now=now)
+            await append_lines(unit, _lines(batch, self._owner), now=now)
             answers = [_answer_fact(a, o, text, now) for a, o, text in batch if text]
             if answers:
                 await insert_inbound(unit, answers)
@@ -296,18 +290,68 @@ class Outbox:
             rows = await due_unknowns(unit, now=self._ctx.clock.now(), limit=RESOLVE_BATCH)
         for row in rows:
             channel = self._channels.get(row["channel"])
-            seen = None
-            if channel is not None and channel.capabilities.can_lookup:
-                seen = await channel.lookup(self._ctx.token("attempt", row["id"]))
+            seen = await self._look_up(channel, row["id"])
             await resolve_unknown(
                 self._ctx,
                 attempt_id=row["id"],
                 bulletin_id=row["bulletin_id"],
                 send_count=row["send_count"],
                 valid_until=row["valid_until"],
+                channel=channel,
                 seen=seen,
             )
         return len(rows)
+
+    async def _look_up(self, channel: Channel | None, attempt_id: int) -> list[ReceiptEvent] | None:
+        """Return what the carrier knows of a try; None when it does not say."""
+        if channel is None or not channel.capabilities.can_lookup:
+            return None
+        try:
+            return await channel.lookup(self._ctx.token("attempt", attempt_id))
+        except Exception:  # a mistake in an adapter must not stop the others
+            log.exception("outbox.lookup_raised", attempt=attempt_id, channel=channel.name)
+            return None
+
+
+def _failed_calls(batch: Sequence[tuple[Claimed, Outcome, str]]) -> dict[int, list[int]]:
+    """Return bulletin → callouts of the calls that a carrier refused for good."""
+    failed: dict[int, list[int]] = {}
+    for attempt, outcome, _ in batch:
+        if outcome.state == "failed" and attempt.purpose == "call":
+            failed.setdefault(attempt.bulletin_id, []).append(attempt.callout_id)
+    return failed
+
+
+async def _needless(unit: Unit, postponed: Sequence[int]) -> set[int]:
+    """Return what the carrier put off and nobody needs any more. The bulletins are held."""
+    if not postponed:
+        return set()
+    rows = await load_reasons(unit, postponed)
+    return {
+        row["id"]
+        for row in rows
+        if not still_wanted(row["purpose"], row["bulletin_state"], row["callout_state"])
+    }
+
+
+def _cancelled(outcome: Outcome) -> Outcome:
+    return replace(outcome, state="cancelled", due_at=None)
+
+
+def _is_wrong(outcome: Outcome) -> bool:
+    return outcome.error_class == ErrorClass.BAD_NUMBER
+
+
+def _lines(batch: Sequence[tuple[Claimed, Outcome, str]], owner: str) -> list[Line]:
+    told: dict[int, list[list[object]]] = {}
+    for attempt, outcome, _ in batch:
+        told.setdefault(attempt.bulletin_id, []).append(
+            [attempt.id, attempt.callout_id, outcome.state, outcome.error_class or ""]
+        )
+    return [
+        Line(act="attempt.outcomes", actor=owner, bulletin_id=b, data={"attempts": rows})
+        for b, rows in sorted(told.items())
+    ]
 
 
 def _answer_fact(attempt: Claimed, outcome: Outcome, text: str, now: datetime) -> Inbound:

@@ -5,8 +5,11 @@ is being written goes into the next. It applies nothing; `warnsvc.service.inboun
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
+from datetime import datetime
 
+from channels.base import Channel, ReceiptEvent
 from warnsvc.service.context import WAKE_WORK, Context
 from warnsvc.store.inbound import Inbound, insert_inbound
 
@@ -14,6 +17,26 @@ BATCH_MAX = 1_000
 """Facts in one commit: what a writer takes in about 50 ms."""
 WAITING_MAX = 20_000
 """Facts that may wait for the disk; beyond that the carrier is told to come again."""
+
+
+def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datetime) -> Inbound:
+    """Return a carrier's word as a fact; the same, whether it was posted to us or looked up."""
+    said: dict[str, object] = {"word": event.word.value, "reference": event.reference}
+    if event.error_class is not None:
+        said["error_class"] = event.error_class.value
+    if event.code:
+        said["code"] = event.code
+    if event.heard_seconds is not None:
+        said["heard_ms"] = int(event.heard_seconds * 1000)
+    return Inbound(
+        kind="receipt",
+        carrier=channel.name,
+        channel=channel.capabilities.kind.value,
+        dedupe_key=f"r:{event.dedupe_key}",
+        received_at=now,
+        attempt_id=ctx.read_token("attempt", event.token),
+        fact_json=json.dumps(said, ensure_ascii=False, separators=(",", ":")),
+    )
 
 
 class IntakeFull(Exception):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from warnsvc.core.bulletin import Bulletin
+from warnsvc.core.bulletin import Bulletin, BulletinState
 from warnsvc.core.callout import ACTIVE, CalloutState
 from warnsvc.core.case import Case, Changes, NewAlarm, NewAttempt, NewTask
 from warnsvc.core.pack import Rule
@@ -26,6 +26,8 @@ TASK_MINUTES = 5
 """A human has as long as a tier: the red window of domain.md (b)."""
 NOTICE_MINUTES = 30
 """How long a stand-down or a listing is worth delivering."""
+_STILL_CALLED = ACTIVE | {CalloutState.SILENT}
+"""What was planned for a silent one still goes out: it warns him."""
 _TASK_COLUMNS = (
     "id",
     "bulletin_id",
@@ -130,7 +132,7 @@ async def save_attempts(
 def _still_called(changes: Changes, attempt: NewAttempt) -> bool:
     """A round planned and then found needless in the same step is not written at all."""
     state = changes.callouts.get(attempt.callout_id)
-    return state is None or state.state in ACTIVE or state.state is CalloutState.SILENT
+    return state is None or state.state in _STILL_CALLED
 
 
 def _key(
@@ -169,6 +171,19 @@ def _row(
         valid_until,
         0,
     )
+
+
+def still_wanted(purpose: str, bulletin_state: str, callout_state: str) -> bool:
+    """Whether an attempt that was not sent is worth sending now.
+
+    Asked of what the carrier put off and of what nobody knows about: meanwhile he may have
+    answered, or the warning may be over.
+    """
+    if purpose == "lift":
+        return True
+    if bulletin_state != BulletinState.RELEASED:
+        return False
+    return purpose != "call" or callout_state in _STILL_CALLED
 
 
 def priority_of(bulletin: Bulletin, tier: int, purpose: str) -> int:

@@ -5,17 +5,16 @@ bulletin; running it twice, or in two processes, changes nothing the second time
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
-from channels.base import ReceiptEvent, ReceiptWord
 from warnsvc.core import bulletin as rules
 from warnsvc.core.bulletin import BulletinState
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.step import save_case
-from warnsvc.store.attempt import expire_planned, next_due, reap_leases, settle_unknown
+from warnsvc.store.attempt import expire_planned, next_due, reap_leases
 from warnsvc.store.bulletin import load_bulletins, save_bulletin
 from warnsvc.store.case import load_case_for_callouts, load_case_for_escalations
 from warnsvc.store.ledger import append_lines, sequence
@@ -25,10 +24,6 @@ log = structlog.get_logger(__name__)
 
 SWEEP_BATCH = 5_000
 """Escalations or callouts in one unit: under a second of work, so that answers need not wait."""
-RESEND_MAX = 2
-"""Without any word of it, a red one is sent once more and no oftener (DESIGN law 3)."""
-LOOK_AGAIN_SECONDS = 5.0
-"""After a look-up that got no answer."""
 
 
 async def sweep(ctx: Context) -> int:
@@ -191,56 +186,6 @@ def _reap_lines(reaped: int, expired: list[int]) -> list[Line]:
     if expired:
         lines.append(Line(act="attempt.expired", data={"attempts": expired}))
     return lines
-
-
-async def resolve_unknown(
-    ctx: Context,
-    *,
-    attempt_id: int,
-    bulletin_id: int,
-    send_count: int,
-    valid_until: datetime,
-    seen: list[ReceiptEvent] | None,
-) -> None:
-    """Settle an unknown by what the look-up said: `None` no answer, empty: never seen.
-
-    Seen: it is accepted, and receipts carry on. Never seen: nothing was sent, so it goes again.
-    No answer: looked up again; when its time is over, the rule says whether it is sent once more.
-    """
-    async with ctx.store.unit() as unit:
-        now = ctx.clock.now()
-        _, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
-        if seen:
-            state, why, due_at = _state_seen(seen), "found by look-up", None
-        elif valid_until <= now:
-            state, why, due_at = "failed", "outcome never known", None
-        elif seen is not None:
-            state, why, due_at = "planned", "the carrier has never seen it: sent again", now
-        elif rule.unknown_resend and send_count < RESEND_MAX:
-            state, why, due_at = "planned", "no word of it: sent once more", now
-        else:
-            state, why, due_at = "unknown", None, now + timedelta(seconds=LOOK_AGAIN_SECONDS)
-        moved = await settle_unknown(
-            unit, attempt_id=attempt_id, state=state, now=now, due_at=due_at, error_text=why
-        )
-        if moved and state != "unknown":
-            line = Line(
-                act="attempt.unknown_settled",
-                bulletin_id=bulletin_id,
-                from_state="unknown",
-                to_state=state,
-                why=why or "",
-                data={"attempt": attempt_id},
-            )
-            await append_lines(unit, [line], now=now)
-    await ctx.store.wake(WAKE_WORK)
-
-
-def _state_seen(seen: list[ReceiptEvent]) -> str:
-    words = {event.word for event in seen}
-    if words & {ReceiptWord.DELIVERED, ReceiptWord.HEARD}:
-        return "delivered"
-    return "undelivered" if ReceiptWord.UNDELIVERED in words else "accepted"
 
 
 # Ledger --------------------------------------------------------------------------------------

@@ -159,6 +159,16 @@ async def reap_leases(unit: Unit, *, now: datetime) -> int:
     )
 
 
+async def load_reasons(unit: Unit, ids: Sequence[int]) -> list[Row]:
+    """Return why attempts were planned, and whether that still holds."""
+    return await unit.fetch(
+        "SELECT a.id, a.purpose, b.state AS bulletin_state, c.state AS callout_state"
+        " FROM attempt a JOIN bulletin b ON b.id = a.bulletin_id"
+        " JOIN callout c ON c.id = a.callout_id WHERE a.id = ANY($1)",
+        list(ids),
+    )
+
+
 async def due_unknowns(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
     """Return unknowns that are to be looked up, oldest first."""
     return await unit.fetch(
@@ -269,6 +279,18 @@ async def raise_rungs(unit: Unit, rungs: dict[int, int], *, now: datetime) -> No
         list(rungs.values()),
         now,
     )
+
+
+async def flag_numbers(unit: Unit, attempt_ids: Sequence[int], *, now: datetime) -> None:
+    """Remember that a carrier called these attempts' numbers wrong, until somebody edits them."""
+    if attempt_ids:
+        await unit.execute(
+            "UPDATE contact_number SET failed_at = $2 WHERE id IN (SELECT n.id FROM attempt a"
+            " JOIN contact_number n ON n.contact_id = a.contact_id AND n.address = a.address"
+            " WHERE a.id = ANY($1))",
+            list(attempt_ids),
+            now,
+        )
 
 
 async def callouts_of_addresses(unit: Unit, addresses: Sequence[str]) -> list[Row]:

@@ -11,7 +11,6 @@ because the same bytes would come again.
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -23,11 +22,10 @@ from channels.base import (
     CallbackRequest,
     Channel,
     InboundEvent,
-    ReceiptEvent,
     SignatureInvalid,
 )
 from warnsvc.service.context import Context
-from warnsvc.service.intake import Intake, IntakeFull
+from warnsvc.service.intake import Intake, IntakeFull, receipt_fact
 from warnsvc.store.inbound import Inbound
 from warnsvc.store.port import StoreFault
 from warnsvc.web.visit import CONTEXT
@@ -108,28 +106,9 @@ def facts_of(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[
         log.error("callback.unreadable", carrier=channel.name, error=str(fault))
         return [_unreadable(channel, callback, now)]
     return [
-        *(_receipt(ctx, channel, event, now) for event in receipts),
+        *(receipt_fact(ctx, channel, event, now) for event in receipts),
         *(_answer(ctx, channel, event, now) for event in answers),
     ]
-
-
-def _receipt(ctx: Context, channel: Channel, event: ReceiptEvent, now: datetime) -> Inbound:
-    said: dict[str, object] = {"word": event.word.value, "reference": event.reference}
-    if event.error_class is not None:
-        said["error_class"] = event.error_class.value
-    if event.code:
-        said["code"] = event.code
-    if event.heard_seconds is not None:
-        said["heard_ms"] = int(event.heard_seconds * 1000)
-    return Inbound(
-        kind="receipt",
-        carrier=channel.name,
-        channel=channel.capabilities.kind.value,
-        dedupe_key=f"r:{event.dedupe_key}",
-        received_at=now,
-        attempt_id=ctx.read_token("attempt", event.token),
-        fact_json=json.dumps(said, ensure_ascii=False, separators=(",", ":")),
-    )
 
 
 def _answer(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) -> Inbound:
