@@ -5,10 +5,12 @@ refers to the first is filed, and one message is planned for everybody to whom a
 Source: domain.md (h) 10.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from contacts.contact import channels_of
 from warnsvc.core import bulletin as rules
 from warnsvc.core.bulletin import Bulletin, BulletinState, BulletinType
 from warnsvc.core.ledger import Line
@@ -18,7 +20,7 @@ from warnsvc.service.step import NOTICE_MINUTES, priority_of
 from warnsvc.service.sweep import end_escalations
 from warnsvc.store.attempt import insert_attempts
 from warnsvc.store.bulletin import insert_bulletin, load_bulletin, load_bulletins, save_bulletin
-from warnsvc.store.case import numbers_from_json
+from warnsvc.store.case import dead_addresses, numbers_from_json
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.message import keep_messages, message_digest
 from warnsvc.store.port import Row, Unit
@@ -88,7 +90,8 @@ async def _tell(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> 
         " ORDER BY id",
         bulletin.id,
     )
-    chosen = [(row, found) for row in called if (found := _address(row)) is not None]
+    dead = await dead_addresses(unit, bulletin.id)
+    chosen = [(row, found) for row in called if (found := _address(row, dead)) is not None]
     messages = {
         key: ctx.renderer.message(bulletin, language=key[0], channel=key[1], purpose="lift")
         for key in {(row["language"], channel) for row, (channel, _) in chosen}
@@ -123,11 +126,13 @@ async def _tell(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> 
     return len(rows)
 
 
-def _address(row: Row) -> tuple[str, str] | None:
-    """Where the lifting text goes: one message a person, by the quietest channel he has."""
+def _address(row: Row, dead: Collection[tuple[int, str, str]]) -> tuple[str, str] | None:
+    """Where the lifting text goes: one a person, by the quietest channel that reaches him."""
     numbers = numbers_from_json(row["numbers_json"])
-    for kind, channel in (("mobile", "sms"), ("webhook", "webhook"), ("landline", "voice")):
+    for channel in ("sms", "webhook", "voice"):
         for number in numbers:
-            if number.kind == kind and not number.failed:
+            if number.failed or channel not in channels_of(number.kind):
+                continue
+            if (row["id"], channel, number.address) not in dead:
                 return channel, number.address
     return None

@@ -225,6 +225,20 @@ async def _tried(unit: Unit, callout_ids: list[int]) -> dict[int, list[Tried]]:
     return found
 
 
+async def dead_addresses(unit: Unit, bulletin_id: int) -> set[tuple[int, str, str]]:
+    """Return (callout, channel, address) of everything that turned out useless in a bulletin."""
+    rows = await unit.fetch(
+        "SELECT callout_id, channel, address, state, error_class FROM attempt"
+        " WHERE bulletin_id = $1 AND purpose = 'call' AND state IN ('failed','undelivered')",
+        bulletin_id,
+    )
+    return {
+        (row["callout_id"], row["channel"], row["address"])
+        for row in rows
+        if failure_of(row["state"], row["error_class"]) is Failure.DEAD
+    }
+
+
 async def _called_for(unit: Unit, callout_ids: list[int]) -> dict[int, dict[int, str]]:
     found: dict[int, dict[int, str]] = {}
     if not callout_ids:
