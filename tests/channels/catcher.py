@@ -50,3 +50,12 @@ class Catcher:
             )
         )
         return web.Response(status=204)
+
+
+def again(response: web.Response) -> web.Response:
+    """Return the same response unsent: one that was sent is not sent a second time."""
+    headers = {name: response.headers[name] for name in response.headers if name in KEPT}
+    return web.Response(status=response.status, body=response.body, headers=headers)
+
+
+KEPT = {"Content-Type", "Location", "Retry-After"}

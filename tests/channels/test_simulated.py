@@ -17,6 +17,7 @@ from channels.base import (
 )
 from channels.errors import ErrorClass
 from channels.simulated import FAILURES, REFUSALS, SimulatedSms, SimulatedVoice
+from tests.channels.catcher import again
 
 NOW = datetime(2025, 7, 11, 6, 0, tzinfo=UTC)
 SECRET = "s" * 32
@@ -136,7 +137,7 @@ class Carrier:
         self.url = ""
 
     async def _reply(self, request: web.Request) -> web.Response:
-        return self.answer
+        return again(self.answer)
 
 
 @pytest.fixture

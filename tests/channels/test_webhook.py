@@ -12,6 +12,7 @@ from channels.base import CallbackMalformed, CallbackRequest, OutcomeKind, SendR
 from channels.errors import ErrorClass
 from channels.simulator import AnswersBy
 from channels.webhook import BODY_BYTES_MAX, WebhookChannel, is_public
+from tests.channels.catcher import again
 from tests.channels.rigs import WebhookRig
 
 NOW = datetime(2025, 7, 11, 6, 0, tzinfo=UTC)
@@ -60,7 +61,7 @@ class Endpoint:
 
     async def _take(self, request: web.Request) -> web.Response:
         self.got.append((dict(request.headers), await request.read()))
-        return self.answer
+        return again(self.answer)
 
 
 @pytest.fixture
