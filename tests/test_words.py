@@ -21,7 +21,7 @@ PAGE_FOLDERS = ("web", "phones")
 
 PLACES = re.compile(r"{(\w+)[^}]*}")
 CHINESE = re.compile(r"[\u3400-\u9fff]")
-FUNCTIONS = {"_", "mark"}
+FUNCTIONS = {"_", "mark", "words"}
 
 
 def sentences_in_code() -> Iterator[tuple[str, str]]:

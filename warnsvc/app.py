@@ -28,8 +28,9 @@ from warnsvc.secret import signing_secrets
 from warnsvc.service.context import Context
 from warnsvc.service.intake import Intake
 from warnsvc.settings import CarrierSettings, Settings
-from warnsvc.store.migrate import require_head
-from warnsvc.store.open import open_store
+from warnsvc.store.migrate import require_head, require_head_of
+from warnsvc.store.open import open_reading, open_store
+from warnsvc.store.port import Store
 from warnsvc.web.application import create_web
 from warnsvc.web.callback import CHANNELS, INTAKE
 from warnsvc.web.health import PULSE
@@ -67,14 +68,20 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    settings: Settings, *, clock: Clock | None = None, pack: Pack = DEFAULT_PACK
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    pack: Pack = DEFAULT_PACK,
+    reading: bool = False,
 ) -> AsyncIterator[House]:
-    """Open the store and the channels. Raises SettingsFault, StoreFault, ChannelMisconfigured."""
+    """Open the store and the channels. Raises SettingsFault, StoreFault, ChannelMisconfigured.
+
+    `reading`: to look only, also beside the service that owns an SQLite file.
+    """
     check_packages()
     clock = clock or SystemClock()
-    channels = build_channels([_spec(c) for c in settings.carriers], clock=clock.now)
-    await require_head(settings.database_address)
-    store = await open_store(settings.database_address)
+    channels = channels_of(settings, clock)
+    store = await _open_store(settings, reading=reading)
     try:
         renderer = Renderer(templates_dir(), issuer=settings.install_name, zone=settings.zone)
         capabilities: dict[str, Capabilities] = {}
@@ -94,6 +101,25 @@ async def open_house(
         for channel in channels.values():
             await channel.close()
         await store.close()
+
+
+def channels_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
+    """Build the carriers' channels; connects to nobody. Raises ChannelMisconfigured."""
+    return build_channels([_spec(carrier) for carrier in settings.carriers], clock=clock.now)
+
+
+async def _open_store(settings: Settings, *, reading: bool) -> Store:
+    """Open the database at the right revision, or raise."""
+    if not reading:
+        await require_head(settings.database_address)
+        return await open_store(settings.database_address)
+    store = await open_reading(settings.database_address)
+    try:
+        await require_head_of(store)
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def _spec(carrier: CarrierSettings) -> ChannelSpec:

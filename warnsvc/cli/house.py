@@ -14,6 +14,8 @@ from warnsvc.app import open_house
 from warnsvc.logging import configure_logging
 from warnsvc.service.context import Context
 from warnsvc.settings import Settings, load_settings
+from warnsvc.store.migrate import check_revision
+from warnsvc.store.open import parse_url, sqlite_path
 
 T = TypeVar("T")
 
@@ -28,20 +30,35 @@ def start_logging(settings: Settings, *, quiet: bool = False) -> None:
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, *, carriers: bool = False) -> AsyncIterator[Context]:
-    """Open store and services, with or without carriers."""
+async def open_desk(
+    settings: Settings, *, carriers: bool = False, reading: bool = False
+) -> AsyncIterator[Context]:
+    """Open store and services, with or without carriers, to write or to look only."""
     chosen = settings if carriers else settings.model_copy(update={"carriers": ()})
-    async with open_house(chosen) as house:
+    async with open_house(chosen, reading=reading) as house:
         yield house.ctx
 
 
-def at_the_desk(work: Callable[[Context], Awaitable[T]], *, carriers: bool = False) -> T:
-    """Load the settings, open the house, and do one piece of work in it."""
+def at_the_desk(
+    work: Callable[[Context], Awaitable[T]], *, carriers: bool = False, reading: bool = False
+) -> T:
+    """Load the settings, open the house, and do one piece of work in it.
+
+    `reading`: the work only looks, and may do so while the service runs on SQLite.
+    """
     settings = load_settings()
     start_logging(settings, quiet=True)
+    _require_database(settings)
 
     async def run() -> T:
-        async with open_desk(settings, carriers=carriers) as ctx:
+        async with open_desk(settings, carriers=carriers, reading=reading) as ctx:
             return await work(ctx)
 
     return asyncio.run(run())
+
+
+def _require_database(settings: Settings) -> None:
+    """Raise WrongSchema when there is no SQLite file: opening it would make an empty one."""
+    parsed = parse_url(settings.database_address)
+    if parsed.get_backend_name() == "sqlite" and not sqlite_path(parsed).exists():
+        check_revision(None)

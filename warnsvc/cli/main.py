@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from warnsvc import __version__
-from warnsvc.cli import demo, serve
+from warnsvc.cli import bulletin, contacts, db, demo, doctor, ledger, officers, regions, serve
 from warnsvc.cli.fault import tell, tell_usage
 from warnsvc.cli.ui import Failed, Ui
 from warnsvc.resource import locale_dir
@@ -65,28 +65,33 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": HELP_OPTIONS},
     )
     app.callback()(_root)
-    demo.register(app)
-    serve.register(app)
+    for module in (demo, serve, db, regions, contacts, officers, bulletin, ledger, doctor):
+        module.register(app)
     return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"warnsvc {__version__}")
+        raise typer.Exit
 
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help=mark("显示版本。"))
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help=mark("显示版本。")),
     ] = False,
     language: Annotated[
         str, typer.Option(metavar="zh|en", help=mark("说哪种语言；也可设 WARNSVC_LANGUAGE。"))
     ] = SOURCE_LANGUAGE,
 ) -> None:
-    if version:
-        typer.echo(f"warnsvc {__version__}")
-        raise typer.Exit
+    """Options before the noun. The language was taken out long before (`take_language`)."""
 
 
 def take_language(
     arguments: Iterable[str], environment: Mapping[str, str]
 ) -> tuple[str, list[str]]:
-    """Return the language and the arguments, `--language` first wherever it stood.
+    """Return the language, and the arguments without it: it may stand anywhere before a `--`.
 
     The option, then WARNSVC_LANGUAGE, then Chinese: LANG is C on most servers and says nothing.
     """

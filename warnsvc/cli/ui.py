@@ -17,13 +17,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
 )
 from rich.table import Table
 
-from warnsvc.localtime import LocalTime
 from warnsvc.words import Translate
 
 Tick = Callable[[int, int], None]
@@ -59,6 +59,10 @@ class Ui:
         """Say that something was done."""
         self.out.print(f"[green]✓[/] {escape(sentence)}")
 
+    def note_done(self, sentence: str) -> None:
+        """Say on stderr that a file was written: stdout may be that file."""
+        self.err.print(f"[green]✓[/] {escape(sentence)}")
+
     def note(self, sentence: str) -> None:
         """Remark on something, on stderr."""
         self.err.print(f"[yellow]![/] {escape(sentence)}")
@@ -92,7 +96,7 @@ class Ui:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self.err, transient=True) as progress:
+        with self._progress(*columns) as progress:
             task = progress.add_task(escape(title), total=None)
 
             def tick(done: int, total: int) -> None:
@@ -104,11 +108,11 @@ class Ui:
     def steps(self) -> Iterator[Callable[[str], None]]:
         """Show what is being done while nothing can be counted; yields what to call with each."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=self.err, transient=True) as progress:
+        with self._progress(*columns) as progress:
             task = progress.add_task("", total=None)
             yield lambda title: progress.update(task, description=escape(title))
 
-
-def local(zone_time: LocalTime, instant: Any, language: str) -> str:
-    """Return an instant as the desk reads it, or a dash."""
-    return "–" if instant is None else zone_time.short(instant, language)
+    def _progress(self, *columns: ProgressColumn) -> Progress:
+        """Return a display that vanishes when it is done, and is drawn on a terminal only."""
+        hidden = not self.err.is_terminal
+        return Progress(*columns, console=self.err, transient=True, disable=hidden)

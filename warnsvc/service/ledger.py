@@ -6,7 +6,7 @@ the first bad line. Signed checkpoints and anchors outside the house come later.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from warnsvc.core.ledger import (
@@ -26,6 +26,13 @@ PAGE = 5_000
 """Lines read at a time: a few megabytes."""
 EXPORT_FORMAT = "warnsvc-ledger"
 
+Progress = Callable[[int, int], None]
+"""Called with (lines done, lines in all) after each page."""
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Tell nobody how far it is."""
+
 
 class ExportMalformed(Exception):
     """The file is not an export, or a line of it cannot be read. `line` counts from 1."""
@@ -41,9 +48,15 @@ async def head(ctx: Context) -> Head:
         return await read_head(unit)
 
 
-async def verify(ctx: Context) -> Verdict:
-    """Recompute the whole tree from the stored bytes and hold it against the stored head."""
-    await sequence_ledger(ctx)
+async def verify(
+    ctx: Context, *, sequence: bool = True, progress: Progress = _silent
+) -> Verdict:
+    """Recompute the whole tree from the stored bytes and hold it against the stored head.
+
+    `sequence`: first give every line its place; not possible for whoever may only read.
+    """
+    if sequence:
+        await sequence_ledger(ctx)
     claimed = await head(ctx)
     tree = CompactRange()
     async with ctx.store.view() as unit:
@@ -59,6 +72,7 @@ async def verify(ctx: Context) -> Verdict:
                 tree.append(leaf)
             if not page:
                 return _bad(tree, "gap", tree.size)
+            progress(tree.size, claimed.size)
     if tree.root() != claimed.root:
         return _bad(tree, "root", None)
     return Verdict(ok=True, size=tree.size, root=tree.root())
@@ -68,9 +82,12 @@ def _bad(tree: CompactRange, fault: str, seq: int | None) -> Verdict:
     return Verdict(ok=False, size=tree.size, root=tree.root(), fault=fault, bad_seq=seq)
 
 
-async def export(ctx: Context) -> AsyncIterator[bytes]:
+async def export(
+    ctx: Context, *, sequence: bool = True, progress: Progress = _silent
+) -> AsyncIterator[bytes]:
     """Yield the export, line by line. What is entered meanwhile is left for the next one."""
-    await sequence_ledger(ctx)
+    if sequence:
+        await sequence_ledger(ctx)
     claimed = await head(ctx)
     first = {
         "format": EXPORT_FORMAT,
@@ -86,6 +103,7 @@ async def export(ctx: Context) -> AsyncIterator[bytes]:
             for seq, content, leaf in page:
                 line = {"seq": seq, "leaf": leaf.hex(), "body": content.decode()}
                 yield (json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n").encode()
+            progress(min(start + PAGE, claimed.size), claimed.size)
 
 
 def verify_export(lines: Iterable[str]) -> Verdict:
@@ -97,7 +115,10 @@ def verify_export(lines: Iterable[str]) -> Verdict:
     header = _json(*first)
     if header.get("format") != EXPORT_FORMAT or header.get("v") != FORMAT:
         raise ExportMalformed(1, "this is not a warnsvc ledger export")
-    claimed = Head(size=int(header["size"]), root=bytes.fromhex(header["root"]))
+    try:
+        claimed = Head(size=int(header["size"]), root=bytes.fromhex(header["root"]))
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ExportMalformed(1, "size or root is missing or damaged") from fault
     return verify_lines(_exported(numbered), claimed)
 
 

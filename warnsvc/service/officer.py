@@ -102,7 +102,9 @@ async def add_officer(
     return officer_id
 
 
-async def change_roles(ctx: Context, *, by: int, officer_id: int, roles: Iterable[str]) -> None:
+async def change_roles(
+    ctx: Context, *, by: int | None, officer_id: int, roles: Iterable[str]
+) -> None:
     """Give an officer these roles and no others. The last administrator stays one."""
     chosen = _roles(roles)
     if not chosen:

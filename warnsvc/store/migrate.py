@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from warnsvc.store.file_lock import FileLock
 from warnsvc.store.open import parse_url, postgresql_dsn, sqlite_path
-from warnsvc.store.port import StoreFault
+from warnsvc.store.port import Store, StoreBusy, StoreFault
 from warnsvc.store.sqlite_connection import connect_writer
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -52,7 +52,23 @@ async def current(url: str) -> str | None:
 
 async def require_head(url: str) -> None:
     """Raise WrongSchema unless the database is at this program's revision."""
-    found = await current(url)
+    check_revision(await current(url))
+
+
+async def require_head_of(store: Store) -> None:
+    """Raise WrongSchema unless this open store is at this program's revision."""
+    try:
+        async with store.view() as unit:
+            row = await unit.fetch_one("SELECT version_num FROM alembic_version")
+    except StoreBusy:
+        raise
+    except StoreFault:
+        row = None  # no such table: nothing was ever made here
+    check_revision(None if row is None else row["version_num"])
+
+
+def check_revision(found: str | None) -> None:
+    """Raise WrongSchema, with what to do, unless this is the program's revision."""
     if found is None:
         raise WrongSchema("The database is empty. Run `warnsvc db upgrade` first.")
     if found not in _known():

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from sqlalchemy import URL, make_url
 
-from warnsvc.store.port import Store
+from warnsvc.store.port import Store, StoreBusy
 from warnsvc.store.postgresql import PostgresqlStore
 from warnsvc.store.sqlite import SqliteStore
+from warnsvc.store.sqlite_watch import SqliteWatch
 
 
 class UnknownDatabase(ValueError):
@@ -19,6 +20,17 @@ async def open_store(url: str) -> Store:
     if parsed.get_backend_name() == "sqlite":
         return await SqliteStore.open(sqlite_path(parsed))
     return await PostgresqlStore.open(postgresql_dsn(parsed))
+
+
+async def open_reading(url: str) -> Store:
+    """Open a database to read, also beside the service that owns an SQLite file.
+
+    Where nobody else has it, it is opened as ever; units are refused only beside a service.
+    """
+    try:
+        return await open_store(url)
+    except StoreBusy as busy:
+        return await SqliteWatch.open(sqlite_path(parse_url(url)), busy)
 
 
 def parse_url(url: str) -> URL:

@@ -37,6 +37,14 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return _connect(path, _READER)
 
 
+def connect_watcher(path: Path) -> sqlite3.Connection:
+    """Return a connection for another process than the owner's. The file must be there.
+
+    Opened read-only, SQLite cannot take the lock that a checkpoint at closing needs.
+    """
+    return _connect(path.absolute().as_uri() + "?mode=ro", _READER)
+
+
 def reader_engine(path: Path) -> AsyncEngine:
     """Return the SQLAlchemy engine behind `read()`."""
     engine = create_async_engine(
@@ -53,9 +61,10 @@ def reader_engine(path: Path) -> AsyncEngine:
     return engine
 
 
-def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
+def _connect(place: Path | str, pragmas: tuple[str, ...]) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path,
+        place,
+        uri=isinstance(place, str),
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,

@@ -45,6 +45,7 @@ ACTS: dict[str, Label] = {
     "number.revealed": Label(mark("查看号码"), "◉", "late"),
     "number.changed": Label(mark("修改号码"), "✎", "idle"),
     "directory.imported": Label(mark("导入名录"), "✎", "idle"),
+    "directory.exported": Label(mark("导出号码写全的名录"), "◉", "late"),
     "officer.added": Label(mark("添加账号"), "✎", "idle"),
     "officer.enabled": Label(mark("启用账号"), "✓", "idle"),
     "officer.disabled": Label(mark("停用账号"), "✕", "off"),
