@@ -8,9 +8,9 @@ Only the worker whose lease it is may record an outcome; a receipt may come befo
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from warnsvc.store.port import Row, Unit
 
@@ -34,8 +34,7 @@ COLUMNS = (
 _IN_FLIGHT = "('sending','unknown','planned')"
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """An attempt that this worker may send until the lease ends."""
 
     id: int
@@ -90,13 +89,12 @@ async def claim(
         lease_until,
         list(channels),
     )
-    claimed = [Claimed(*row) for row in rows]
+    claimed = [Claimed._make(row) for row in rows]
     claimed.sort(key=lambda a: (a.priority, a.id))
     return claimed
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a send came to. `state`: accepted, failed, unknown, expired, planned (again later)."""
 
     attempt_id: int
@@ -127,7 +125,7 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
             o.at if o.state in _ENDED else None,
             o.due_at,
         )
-        for o in outcomes
+        for o in sorted(outcomes, key=attrgetter("attempt_id"))  # as receipts take them
     ]
     await unit.execute(
         "UPDATE attempt SET carrier = g.carrier,"
@@ -187,21 +185,20 @@ async def settle_unknown(
     now: datetime,
     due_at: datetime | None = None,
     error_text: str | None = None,
+    reference: str | None = None,
 ) -> bool:
     """Move an unknown on. False when a receipt has done so meanwhile."""
-    ended = now if state in _ENDED else None
-    return (
-        await unit.execute(
-            "UPDATE attempt SET state = $2, due_at = COALESCE($3, due_at), error_text = $4,"
-            " ended_at = $5 WHERE id = $1 AND state = 'unknown'",
-            attempt_id,
-            state,
-            due_at,
-            error_text,
-            ended,
-        )
-        == 1
+    moved = await unit.execute(
+        "UPDATE attempt SET state = $2, due_at = COALESCE($3, due_at), error_text = $4,"
+        " ended_at = $5, reference = COALESCE(reference, $6) WHERE id = $1 AND state = 'unknown'",
+        attempt_id,
+        state,
+        due_at,
+        error_text,
+        now if state in _ENDED else None,
+        reference,
     )
+    return moved == 1
 
 
 async def expire_planned(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
@@ -216,18 +213,23 @@ async def expire_planned(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
     )
 
 
+_ABOUT = (
+    "SELECT id, bulletin_id, contact_id, callout_id, channel, address, state, purpose, carrier,"
+    " error_class FROM attempt WHERE id = ANY($1) ORDER BY id"
+)
+
+
 async def load_attempts(unit: Unit, ids: Sequence[int]) -> dict[int, Row]:
-    """Return attempts by id, for receipts and answers."""
-    rows = await unit.fetch(
-        "SELECT id, bulletin_id, contact_id, callout_id, channel, address, state, purpose, carrier,"
-        " error_class FROM attempt WHERE id = ANY($1)",
-        list(ids),
-    )
-    return {row["id"]: row for row in rows}
+    """Return attempts by id, to see whom something is about."""
+    return {row["id"]: row for row in await unit.fetch(_ABOUT, list(ids))}
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+async def hold_attempts(unit: Unit, ids: Sequence[int]) -> dict[int, Row]:
+    """Return attempts by id and hold them, so that nobody else raises them meanwhile."""
+    return {row["id"]: row for row in await unit.fetch(f"{_ABOUT} FOR UPDATE", list(ids))}
+
+
+class Receipt(NamedTuple):
     """Where a receipt takes an attempt. `error_class` is ours."""
 
     attempt_id: int
