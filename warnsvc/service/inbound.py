@@ -11,12 +11,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from channels.base import ReceiptWord
-from channels.errors import ADDRESS_IS_DEAD, ErrorClass
+from channels.errors import ErrorClass
 from warnsvc.core.answer import (
     RUNG_CUT_SHORT,
     RUNG_DELIVERED,
@@ -36,6 +36,8 @@ from warnsvc.service.step import save_case
 from warnsvc.store.attempt import (
     Receipt,
     callouts_of_addresses,
+    flag_numbers,
+    hold_attempts,
     load_attempts,
     raise_rungs,
     record_receipts,
@@ -44,7 +46,7 @@ from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import failure_of, load_case_for_callouts
 from warnsvc.store.inbound import count_try, mark, take_new
 from warnsvc.store.ledger import append_lines
-from warnsvc.store.port import Row, Unit
+from warnsvc.store.port import IntegrityFault, Row, StoreFault, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -108,12 +110,21 @@ class _Work:
 
 
 async def apply_inbound(ctx: Context) -> int:
-    """Apply the next batch; returns how many facts were taken. Call again while it is full."""
+    """Apply the next batch; returns how many facts were taken. Call again while it is full.
+
+    Raises StoreFault when the database is at fault: that is no fact's doing, and none is blamed.
+    """
     try:
-        return await _apply_batch(ctx, BATCH, after=0)
-    except Exception:
+        return await _apply_batch(ctx)
+    except Exception as fault:
+        if _is_databases_own(fault):
+            raise
         log.exception("inbound.batch_failed")
         return await _apply_singly(ctx)
+
+
+def _is_databases_own(fault: Exception) -> bool:
+    return isinstance(fault, StoreFault) and not isinstance(fault, IntegrityFault)
 
 
 async def _apply_singly(ctx: Context) -> int:
@@ -124,8 +135,10 @@ async def _apply_singly(ctx: Context) -> int:
         )
     for row in rows:
         try:
-            await _apply_batch(ctx, 1, after=row["id"] - 1)
-        except Exception:
+            await _apply_batch(ctx, only=row["id"])
+        except Exception as fault:
+            if _is_databases_own(fault):
+                raise
             log.exception("inbound.fact_failed", inbound=row["id"])
             await _count_try(ctx, row["id"])
     return len(rows)
@@ -145,17 +158,19 @@ async def _count_try(ctx: Context, inbound_id: int) -> None:
             await append_lines(unit, [line], now=now)
 
 
-async def _apply_batch(ctx: Context, limit: int, *, after: int) -> int:
+async def _apply_batch(ctx: Context, *, only: int | None = None) -> int:
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
-        facts = await take_new(unit, limit, after=after)
+        facts = await take_new(unit, BATCH, only=only)
         if not facts:
             return 0
+        receipts = [_said(fact) for fact in facts if fact["kind"] == "receipt"]
         states: list[tuple[int, str, str]] = []
         work: dict[int, _Work] = {}
-        await _sort_receipts(unit, [f for f in facts if f["kind"] == "receipt"], work, states, now)
         await _sort_answers(unit, [f for f in facts if f["kind"] == "answer"], work, states, now)
-        await unit.lock_bulletins(sorted(work))
+        # Bulletins before attempts, as everybody who decides takes them.
+        await unit.lock_bulletins({*work, *await _decided_by(unit, receipts)})
+        await _sort_receipts(unit, receipts, work, states, now)
         bulletins = await load_bulletins(unit, sorted(work))
         for bulletin_id, item in sorted(work.items()):
             await _apply_to_bulletin(ctx, unit, *bulletins[bulletin_id], item, now)
@@ -167,9 +182,33 @@ async def _apply_batch(ctx: Context, limit: int, *, after: int) -> int:
 # Receipts ------------------------------------------------------------------------------------
 
 
+class _Receipt(NamedTuple):
+    """A receipt as it came, with what it says."""
+
+    fact: Row
+    word: ReceiptWord
+    said: dict[str, Any]
+
+
+def _said(fact: Row) -> _Receipt:
+    said = json.loads(fact["fact_json"])
+    return _Receipt(fact, ReceiptWord(said["word"]), said)
+
+
+_DECIDING = frozenset({ReceiptWord.HEARD, ReceiptWord.UNDELIVERED})
+"""The words after which somebody may have to be called, or need not be."""
+
+
+async def _decided_by(unit: Unit, receipts: Sequence[_Receipt]) -> set[int]:
+    """Return the bulletins in which something may follow from these receipts."""
+    ids = {r.fact["attempt_id"] for r in receipts if r.word in _DECIDING and r.fact["attempt_id"]}
+    attempts = await load_attempts(unit, sorted(ids)) if ids else {}
+    return {attempt["bulletin_id"] for attempt in attempts.values()}
+
+
 async def _sort_receipts(
     unit: Unit,
-    facts: Sequence[Row],
+    facts: Sequence[_Receipt],
     work: dict[int, _Work],
     states: list[tuple[int, str, str]],
     now: datetime,
@@ -177,21 +216,19 @@ async def _sort_receipts(
     """Record what receipts say, and note whom a failure or a heard call is about."""
     if not facts:
         return
-    attempts = await load_attempts(
-        unit, sorted({f["attempt_id"] for f in facts if f["attempt_id"]})
-    )
+    ids = sorted({f.fact["attempt_id"] for f in facts if f.fact["attempt_id"]})
+    attempts = await hold_attempts(unit, ids)
     state_now = {i: a["state"] for i, a in attempts.items()}
     receipts: dict[int, Receipt] = {}
     rungs: dict[int, int] = {}
+    wrong: list[int] = []
     told: dict[int, list[list[Any]]] = {}
-    for fact in facts:
+    for fact, word, said in facts:
         attempt = attempts.get(fact["attempt_id"])
         if attempt is None:
             states.append((fact["id"], "unmatched", "no such attempt"))
             continue
         states.append((fact["id"], "applied", ""))
-        said = json.loads(fact["fact_json"])
-        word = ReceiptWord(said["word"])
         call_id = attempt["callout_id"]
         if attempt["purpose"] == "call" and word in _RUNG_OF:
             rungs[call_id] = max(rungs.get(call_id, 0), _RUNG_OF[word])
@@ -216,9 +253,10 @@ async def _sort_receipts(
         )
         if attempt["purpose"] == "call":
             _note(work, attempt, word, failure_of(state, error_class))
-        if error_class in ADDRESS_IS_DEAD:
-            await _flag_number(unit, attempt, now)
+        if error_class == ErrorClass.BAD_NUMBER:
+            wrong.append(attempt["id"])
     await record_receipts(unit, receipts.values())
+    await flag_numbers(unit, wrong, now=now)
     await raise_rungs(unit, rungs, now=now)
     await append_lines(
         unit,
@@ -238,18 +276,6 @@ def _note(work: dict[int, _Work], attempt: Row, word: ReceiptWord, failure: Fail
         item.failed.append(attempt["callout_id"])
     elif not (item.answers or item.heard or item.failed):
         del work[attempt["bulletin_id"]]
-
-
-async def _flag_number(unit: Unit, attempt: Row, now: datetime) -> None:
-    """Remember that a carrier called the number wrong, until somebody edits it."""
-    if attempt["error_class"] == ErrorClass.NOT_CAPABLE:
-        return
-    await unit.execute(
-        "UPDATE contact_number SET failed_at = $3 WHERE contact_id = $1 AND address = $2",
-        attempt["contact_id"],
-        attempt["address"],
-        now,
-    )
 
 
 # Answers -------------------------------------------------------------------------------------

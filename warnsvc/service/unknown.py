@@ -50,7 +50,13 @@ async def resolve_unknown(
         )
         due_at = {"planned": now, "unknown": now + timedelta(seconds=LOOK_AGAIN_SECONDS)}.get(state)
         moved = await settle_unknown(
-            unit, attempt_id=attempt_id, state=state, now=now, due_at=due_at, error_text=why or None
+            unit,
+            attempt_id=attempt_id,
+            state=state,
+            now=now,
+            due_at=due_at,
+            error_text=why or None,
+            reference=seen[0].reference if seen else None,
         )
         if moved and state != "unknown":
             await append_lines(unit, [_line(attempt_id, bulletin_id, state, why)], now=now)

@@ -31,6 +31,8 @@ SENDER_CHARS_MAX = 100
 TEXT_CHARS_MAX = 2_000
 """Longer than any reply; the rest of a flood is not worth a disk."""
 DEDUPE_CHARS_MAX = 200
+ID_MAX = 2**31 - 1
+"""What an integer column holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +92,14 @@ def _dedupe_key(fact: Inbound) -> str:
     return f"{fact.carrier}:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-async def take_new(unit: Unit, limit: int, *, after: int = 0) -> list[Row]:
-    """Return facts that nobody has applied, oldest first, held by this unit."""
+async def take_new(unit: Unit, limit: int, *, only: int | None = None) -> list[Row]:
+    """Return facts that nobody has applied, oldest first, held by this unit; or `only` this one."""
     return await unit.fetch(
-        "SELECT * FROM inbound WHERE state = 'new' AND id > $2 ORDER BY id LIMIT $1"
+        "SELECT * FROM inbound WHERE state = 'new' AND id BETWEEN $2 AND $3 ORDER BY id LIMIT $1"
         " FOR UPDATE SKIP LOCKED",
         limit,
-        after,
+        0 if only is None else only,
+        ID_MAX if only is None else only,
     )
 
 
