@@ -37,7 +37,7 @@ from warnsvc.service import bulletin, ledger, lift, release
 from warnsvc.service.context import Context
 from warnsvc.service.sweep import reap, when_due
 from warnsvc.settings import Settings
-from warnsvc.store.inbound import insert_inbound
+from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.port import Row, Store
 from warnsvc.store.table import OfficerRow
 from warnsvc.web.callback import facts_of
@@ -164,6 +164,23 @@ class Issued:
             sql += " AND escalation_id = $2"
             params.append((await self.escalation(place))["id"])
         return [r["act"] for r in await self.county.rows(f"{sql} ORDER BY id", *params)]
+
+    async def click(self, person: Person, words: str) -> None:
+        """Press a button of his answer page: what the page keeps."""
+        ctx = self.county.ctx
+        token = ctx.token("callout", (await self.callout(person))["id"])
+        callout_id = ctx.read_token("callout", token)
+        fact = Inbound(
+            kind="answer",
+            carrier="link",
+            channel="link",
+            dedupe_key=f"{callout_id}:{words}",
+            received_at=ctx.clock.now(),
+            callout_id=callout_id,
+            text=words,
+        )
+        async with ctx.store.unit() as unit:
+            await insert_inbound(unit, [fact])
 
     async def lift(self, reason: str = "雨停了") -> int:
         """Lift it; returns how many are told."""

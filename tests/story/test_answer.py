@@ -6,8 +6,6 @@ from tests.fakes.county import mobile
 from tests.story.conftest import Build
 from warnsvc.core.answer import AnswerKind
 from warnsvc.service import answer
-from warnsvc.service.context import Context
-from warnsvc.store.inbound import Inbound, insert_inbound
 
 
 @pytest.mark.parametrize("words", ["1", "１", "١", "۱", "收到", " 1。", "\u200f1\u200f", "OK"])
@@ -185,30 +183,13 @@ async def test_an_answer_by_link_token_closes_the_village(build: Build) -> None:
     county = await build()
     (village,) = county.villages
     warning = await county.red_warning()
-    callout = await warning.callout(village.first)
 
-    await _click(county.ctx, callout["id"], "1")
+    await warning.click(village.first, "1")
     await county.settle()
 
     assert await warning.state(village) == "answered"
     (row,) = await county.rows("SELECT channel, kind FROM answer")
     assert tuple(row) == ("link", "received")
-
-
-async def _click(ctx: Context, callout_id: int, words: str) -> None:
-    """What the page behind an answer link keeps."""
-    token = ctx.token("callout", callout_id)
-    fact = Inbound(
-        kind="answer",
-        carrier="link",
-        channel="link",
-        dedupe_key=f"{callout_id}:{words}",
-        received_at=ctx.clock.now(),
-        callout_id=ctx.read_token("callout", token),
-        text=words,
-    )
-    async with ctx.store.unit() as unit:
-        await insert_inbound(unit, [fact])
 
 
 async def test_two_people_who_share_a_phone_are_both_credited(build: Build) -> None:
