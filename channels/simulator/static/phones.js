@@ -15,11 +15,11 @@ const shelf = () => document.getElementById("shelf");
 // --- staying up to date -----------------------------------------------------------------------
 
 let fetching = false;
-let again = false;
+let again = null; // Asked for meanwhile: whether to reorder, too. A search must not be lost here.
 
 async function refresh(reorder = false) {
   if (fetching) {
-    again = true;
+    again = reorder || again === true;
     return;
   }
   fetching = true;
@@ -32,9 +32,10 @@ async function refresh(reorder = false) {
   }
   setTimeout(() => {
     fetching = false;
-    if (again) {
-      again = false;
-      refresh();
+    if (again !== null) {
+      const meanwhile = again;
+      again = null;
+      refresh(meanwhile);
     }
   }, REFRESH_PAUSE);
 }
