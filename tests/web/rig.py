@@ -14,7 +14,7 @@ from re import search
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import ClientResponse
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from channels.base import Capabilities, ChannelKind
@@ -32,7 +32,7 @@ from warnsvc.service.bulletin import BulletinDraft
 from warnsvc.service.context import Context
 from warnsvc.service.intake import Intake
 from warnsvc.service.officer import Role, add_officer
-from warnsvc.service.release import release
+from warnsvc.service.release import preview, release
 from warnsvc.settings import Settings, load_settings
 from warnsvc.store.port import Store
 from warnsvc.web.application import create_web
@@ -130,7 +130,8 @@ class Desk:
         self.ctx = ctx
         self.clock = clock
         self.officers: dict[str, int] = {}
-        self._server = TestServer(_application(ctx))
+        self.app = _application(ctx)
+        self._server = TestServer(self.app)
         self._clients: list[TestClient[Any, Any]] = []
 
     async def __aenter__(self) -> Self:
@@ -204,13 +205,12 @@ class Desk:
     async def released(self, **changes: Any) -> int:
         """Write, sign and release a bulletin."""
         number = await self.signed(**changes)
-        drill = changes.get("status", BulletinStatus.ACTUAL) is not BulletinStatus.ACTUAL
-        typed = "演练" if drill else "发布云岭县"
+        typed = (await preview(self.ctx, number)).phrase
         await release(self.ctx, officer=self.officers["duty"], bulletin_id=number, typed=typed)
         return number
 
 
-def _application(ctx: Context) -> Any:
+def _application(ctx: Context) -> web.Application:
     app = create_web(ctx)
     app[CHANNELS] = {}
     app[INTAKE] = Intake(ctx)

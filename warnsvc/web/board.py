@@ -82,6 +82,7 @@ async def stream(visit: Visit) -> web.StreamResponse:
         await response.prepare(visit.request)
         # A browser that has gone, or takes nothing, is not a fault of ours.
         with suppress(ConnectionError, TimeoutError):
+            watcher.take(feed)  # what has gathered so far is in the first message too
             await _write(response, event(feed.hello()))
             async for allowed in _beats(visit, watcher.some):
                 if watcher.closed or not allowed:

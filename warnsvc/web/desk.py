@@ -28,6 +28,6 @@ async def show_desk(visit: Visit) -> web.StreamResponse:
 
 async def do_acknowledge(visit: Visit) -> web.StreamResponse:
     """Mark alarms as heard."""
-    ids = [int(text) for text in visit.form.many("alarm") if text.isdigit() and len(text) < 18]
+    ids = [int(text) for text in visit.form.many("alarm") if text.isdigit() and len(text) < 10]
     await acknowledge(visit.ctx, officer=visit.officer.id, alarm_ids=ids[:ALARMS_MAX])
     return see_other("/?said=acknowledged")

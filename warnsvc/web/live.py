@@ -196,6 +196,11 @@ class Feeds:
             if not feed.watchers:
                 self._stop(bulletin_id, feed)
 
+    @property
+    def watching(self) -> dict[int, int]:
+        """Bulletin → how many watch it."""
+        return {number: len(feed.watchers) for number, feed in self._feeds.items()}
+
     async def close(self, app: web.Application) -> None:
         """End every stream; called when the service stops."""
         for feed in list(self._feeds.values()):

@@ -25,8 +25,8 @@ from warnsvc.web.page import PAGES, Pages
 from warnsvc.words import LANGUAGES, Translate, best_language
 
 CONTEXT = web.AppKey("context", Context)
-ID_MAX = 2**62
-"""Row ids are 64-bit; a longer number in an address is nobody's."""
+ID_MAX = 2**31 - 1
+"""Ids are PostgreSQL integers; a larger number in an address is nobody's."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ from warnsvc.store.port import Row, Unit
 from warnsvc.web.act import actors_in
 
 PAGE_ROWS = 100
-FAR_ID = 2**62
+FAR_ID = 2**31 - 1
+"""Ids are PostgreSQL integers."""
 LINES_MAX = 400
 """Lines in one timeline; a region that has more has a page of the ledger."""
 

@@ -88,6 +88,8 @@ export class Picker {
       this.#grow(child, [...item.trail, item.dataset.code]);
       list.append(child);
     }
+    // A province with one prefecture with one county: straight to where there is a choice.
+    if (regions.length === 1) list.querySelectorAll("details").forEach((only) => { only.open = true; });
     this.#marks();
   }
 
