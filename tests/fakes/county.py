@@ -16,7 +16,7 @@ same every time. `crash` throws engine and outbox away and makes new ones on the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -27,6 +27,7 @@ from contacts.directory.table import AssignmentRow, ContactRow, NumberRow, Regio
 from contacts.phone import INVENTED_MOBILE_PREFIX
 from tests.fakes.channel import FakeChannel
 from tests.fakes.clock import ManualClock
+from tests.fakes.faulty_store import Died
 from tests.fakes.invariant import assert_nothing_ends_quietly
 from tests.fakes.phone import Phone, Received
 from warnsvc.core.bulletin import BulletinStatus, Colour
@@ -398,6 +399,16 @@ class County:
         self.crashes += 1
         self.start()
 
+    async def surviving(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it to its end, with a new engine each time the process dies on the way."""
+        while True:
+            try:
+                await work()
+            except Died:
+                self.crash()
+            else:
+                return
+
     async def settle(self) -> None:
         """Run the engine until nothing is left to do at this instant."""
         for _ in range(STEPS_MAX):
@@ -433,7 +444,12 @@ class County:
 
     async def advance(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Let time pass; whatever falls due on the way is done at its instant."""
-        target = self.clock.now() + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        await self.advance_to(
+            self.clock.now() + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        )
+
+    async def advance_to(self, target: datetime) -> None:
+        """Let time pass until an instant. Called again after a crash, it goes on from there."""
         await self.settle()
         while (due := await self.next_due()) is not None and due <= target:
             self._move_to(due)

@@ -1,7 +1,7 @@
 """A store whose units fail, or whose process dies, where a test says so.
 
     store.fail_on("attempt")              the next statement about attempts raises StoreFault
-    store.die_in(12)                      the process dies in the 12th unit from now, before COMMIT
+    store.die_in(12)                      the process dies in the 12th unit that writes, before COMMIT
     store.die_in(12, committed=True)      … right after it
 
 It is the real store with a hand on its units: what is rolled back is really rolled back. `Died` is
@@ -22,34 +22,42 @@ class Died(BaseException):
 
 
 class FaultyUnit:
-    """A unit that looks at each statement before it is run."""
+    """A unit that looks at each statement before it is run, and notes whether anything changed."""
 
     def __init__(self, unit: Unit, store: "FaultyStore") -> None:
         self._unit, self._store = unit, store
+        self.wrote = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._unit, name)
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         self._store.look(sql)
-        return await self._unit.fetch(sql, *params)
+        rows = await self._unit.fetch(sql, *params)
+        self.wrote |= bool(rows) and not sql.startswith("SELECT")
+        return rows
 
     async def fetch_one(self, sql: str, *params: Any) -> Row | None:
-        self._store.look(sql)
-        return await self._unit.fetch_one(sql, *params)
+        rows = await self.fetch(sql, *params)
+        return rows[0] if rows else None
 
     async def execute(self, sql: str, *params: Any) -> int:
         self._store.look(sql)
-        return await self._unit.execute(sql, *params)
+        touched = await self._unit.execute(sql, *params)
+        self.wrote |= touched > 0
+        return touched
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._store.look(sql)
-        await self._unit.execute_many(sql, rows)
+        kept = list(rows)
+        self.wrote |= bool(kept)
+        await self._unit.execute_many(sql, kept)
 
     async def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
         self._store.look(f"INSERT INTO {table} ")
+        self.wrote |= bool(rows)
         await self._unit.insert_rows(table, columns, rows)
 
 
@@ -60,7 +68,7 @@ class FaultyStore:
         self._store = store
         self.dialect = store.dialect
         self.units = 0
-        """Units begun so far."""
+        """Units that have written something so far."""
         self.failed = 0
         """Faults raised so far."""
         self._fail_on = ""
@@ -75,17 +83,12 @@ class FaultyStore:
         self._fault = fault or self._fault
 
     def die_in(self, units: int, *, committed: bool = False) -> None:
-        """Die in a unit, counted from now; 1 is the next one."""
+        """Die in a unit that writes, counted from now; 1 is the next one."""
         self._die_at, self._die_committed = self.units + units, committed
 
     def live(self) -> None:
         """Do no more harm."""
         self._die_at, self._fail_count = None, 0
-
-    @property
-    def doomed(self) -> bool:
-        """Whether death is still to come."""
-        return self._die_at is not None
 
     def look(self, sql: str) -> None:
         """Raise if a statement with these words is to fail."""
@@ -96,12 +99,11 @@ class FaultyStore:
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[FaultyUnit]:
-        self.units += 1
-        dies = self.units == self._die_at
-        if dies:
-            self._die_at = None
         async with self._store.unit() as unit:
-            yield FaultyUnit(unit, self)
+            watched = FaultyUnit(unit, self)
+            yield watched
+            self.units += watched.wrote
+            dies = watched.wrote and self.units == self._die_at
             if dies and not self._die_committed:
                 raise Died
         if dies:

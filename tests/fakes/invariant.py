@@ -24,6 +24,8 @@ class Told:
     callout: int | None
     was: str
     to: str
+    actor: str
+    why: str
     at: datetime
     data: dict[str, Any]
 
@@ -57,10 +59,7 @@ async def _read(unit: Unit) -> World:
     tables = ("bulletin", "escalation", "callout", "attempt", "answer", "inbound", "task", "alarm")
     rows = {t: await unit.fetch(f"SELECT * FROM {t} ORDER BY id") for t in (*tables, "message")}
     return World(
-        lines=[
-            _told(row)
-            for row in await unit.fetch("SELECT body, entered_at FROM ledger_line ORDER BY id")
-        ],
+        lines=await _lines(unit),
         bulletins=rows["bulletin"],
         escalations=rows["escalation"],
         callouts=rows["callout"],
@@ -74,6 +73,17 @@ async def _read(unit: Unit) -> World:
     )
 
 
+async def read_lines(store: Store) -> list[Told]:
+    """Return the whole ledger in the order in which it was written."""
+    async with store.view() as unit:
+        return await _lines(unit)
+
+
+async def _lines(unit: Unit) -> list[Told]:
+    rows = await unit.fetch("SELECT body, entered_at FROM ledger_line ORDER BY id")
+    return [_told(row) for row in rows]
+
+
 def _told(row: Row) -> Told:
     line = json.loads(bytes(row["body"]))
     return Told(
@@ -83,6 +93,8 @@ def _told(row: Row) -> Told:
         callout=line.get("callout"),
         was=line.get("from", ""),
         to=line.get("to", ""),
+        actor=line["actor"],
+        why=line.get("why", ""),
         at=row["entered_at"],
         data=line.get("data", {}),
     )
