@@ -92,4 +92,4 @@ def test_beside_a_running_service_one_may_look_but_not_write(
     assert verified.code == 0
     assert "服务正在运行" in verified.err
     assert disabled.code == 1
-    assert "另一个进程" in disabled.err
+    assert "正被占用" in disabled.err

@@ -1,7 +1,9 @@
 """The tree of commands: its languages, its help, and what a slip of the fingers is told."""
 
 import re
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +122,16 @@ def test_a_worker_is_refused_on_sqlite_and_told_what_to_run(command: Command) ->
 
     assert said.code == 1
     assert "warnsvc serve" in said.err
+
+
+def test_a_taken_port_is_told_with_the_setting_that_changes_it(
+    command: Command, empty: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+
+        said = command("serve", "--port", str(taken.getsockname()[1]))
+
+    assert said.code == 1
+    assert "WARNSVC_PORT" in said.err

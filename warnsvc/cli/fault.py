@@ -38,8 +38,10 @@ _TOLD: tuple[tuple[type[Exception], str, str], ...] = (
     ),
     (
         StoreBusy,
-        mark("数据库正被另一个进程使用："),
-        mark("SQLite 的库同一时间只属于一个进程。请先停下那个进程，或在控制台网页上操作。"),
+        mark("数据库正被占用："),
+        mark(
+            "SQLite 的库只属于一个进程：请先停下它，或在控制台操作。PostgreSQL 太忙：请稍后再试。"
+        ),
     ),
     (
         StoreFault,

@@ -27,6 +27,8 @@ def start_logging(settings: Settings, *, quiet: bool = False) -> None:
     configure_logging(level=level, style=settings.log_format)
     # It warns of each tick that is skipped because the one before still runs: that is meant.
     logging.getLogger("apscheduler").setLevel("ERROR")
+    # It tells of every look at the revision.
+    logging.getLogger("alembic").setLevel("WARNING")
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from warnsvc.service.context import Context
 from warnsvc.service.ledger import ExportMalformed
 from warnsvc.service.sweep import sequence_ledger
 from warnsvc.store.port import StoreBusy
-from warnsvc.web.act import act_label, why_words
+from warnsvc.web.act import act_label, actor_words, why_words
 from warnsvc.web.label import LABELS, label_of
 from warnsvc.web.query.ledger import LedgerFilter, LedgerLine, list_lines, names_of_actors
 from warnsvc.words import mark
@@ -219,7 +219,7 @@ def tail(
                 "–" if line.seq is None else line.seq,
                 local.clock(line.entered_at),
                 act_label(line.act, ui.words).words,
-                names.get(line.actor, line.actor),
+                actor_words(line.actor, names, ui.words),
                 _about(ui, line),
             )
             for line in lines

@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 from warnsvc.store.file_lock import FileLock
 from warnsvc.store.open import parse_url, postgresql_dsn, sqlite_path
 from warnsvc.store.port import Store, StoreBusy, StoreFault
+from warnsvc.store.postgresql_connection import CONNECT_SECONDS, faults
 from warnsvc.store.sqlite_connection import connect_writer
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -150,13 +151,19 @@ async def _connected(url: str, *, begin: str) -> AsyncIterator[AsyncConnection]:
     else:
         dsn = postgresql_dsn(parsed)
         engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+            "postgresql+asyncpg://", async_creator=lambda: _reach(dsn), poolclass=NullPool
         )
     try:
         async with engine.begin() as connection:
             yield connection
     finally:
         await engine.dispose()
+
+
+async def _reach(dsn: str) -> asyncpg.Connection:
+    """Connect to PostgreSQL. Raises StoreFault."""
+    with faults():
+        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
 
 
 def _begin_ourselves(engine: Any, begin: str) -> None:
