@@ -79,9 +79,9 @@ async def stream(visit: Visit) -> web.StreamResponse:
         }
     )
     async with visit.request.app[FEEDS].watch(visit.number()) as (feed, watcher):
-        await response.prepare(visit.request)
         # A browser that has gone, or takes nothing, is not a fault of ours.
         with suppress(ConnectionError, TimeoutError):
+            await response.prepare(visit.request)
             watcher.take(feed)  # what has gathered so far is in the first message too
             await _write(response, event(feed.hello()))
             async for allowed in _beats(visit, watcher.some):
