@@ -4,52 +4,35 @@ Nothing is written or released here: that takes two people in front of a screen.
 officer's password, because the ledger says who did it.
 """
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
+from warnsvc.cli import board
 from warnsvc.cli.house import at_the_desk
 from warnsvc.cli.officers import ask, old_password
-from warnsvc.cli.options import AsJson, PasswordStdin, noun
+from warnsvc.cli.options import AsJson, BulletinId, PasswordStdin, noun
+from warnsvc.cli.shown import heading_of, show_of, title_of
 from warnsvc.cli.ui import Ui
 from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.refusal import Refusal
-from warnsvc.localtime import LocalTime
 from warnsvc.service import bulletin as bulletins
 from warnsvc.service import lift as lifting
 from warnsvc.service import release, session
 from warnsvc.service.context import Context
 from warnsvc.service.officer import Role
 from warnsvc.service.release import Preview
-from warnsvc.web.label import BULLETIN, COLOUR, GAP, STATUS
-from warnsvc.web.query.board import Board, load_board
-from warnsvc.web.query.bulletin import BulletinLine, Progress, list_bulletins
+from warnsvc.web.label import BULLETIN, GAP, STATUS
+from warnsvc.web.query.bulletin import BulletinLine, list_bulletins
 from warnsvc.web.show import Show
 from warnsvc.words import mark
 
 LISTED = 20
 LISTED_MAX = 200
-WATCH_SECONDS = 2.0
-"""A board on a terminal; the console's is live to the second."""
 AGENT = "warnsvc command"
 """What the list of logins shows for one made here."""
-_TONES = {
-    "good": "green",
-    "late": "yellow",
-    "busy": "cyan",
-    "bad": "bold red",
-    "idle": "dim",
-    "off": "dim",
-}
-
-BulletinId = Annotated[int, typer.Argument(min=1, help=mark("预警的号。"), metavar="ID")]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +43,7 @@ def register(app: typer.Typer) -> None:
     group.command("preview", help=mark("现在发布会怎样：叫多少人，多久叫完，手机上什么样。"))(
         preview
     )
-    group.command("board", help=mark("叫应看板：按乡镇看谁应答了。"))(board)
+    group.command("board", help=mark("叫应看板：按乡镇看谁应答了。"))(board.board)
     group.command("lift", help=mark("解除一条预警，通知叫过的人。"))(lift)
 
 
@@ -94,7 +77,7 @@ def list_(
             (
                 line.id,
                 ui.words(STATUS[line.status].words),
-                _title(ui, shown, line.hazard, line.colour),
+                title_of(ui, shown, line.hazard, line.colour),
                 _places(line),
                 ui.words(BULLETIN[line.state].words),
                 f"{line.progress.done}/{line.progress.total}" if line.progress.total else "–",
@@ -103,10 +86,6 @@ def list_(
             for line in lines
         ],
     )
-
-
-def _title(ui: Ui, shown: Show, hazard: str, colour: str) -> str:
-    return f"{shown.hazard(hazard)} {ui.words(COLOUR[colour].words)}"
 
 
 def _places(line: BulletinLine) -> str:
@@ -139,25 +118,13 @@ def show(ctx: typer.Context, bulletin_id: BulletinId, as_json: AsJson = False) -
     if as_json:
         ui.json(_document(found))
         return
-    ui.out.print(_heading(ui, shown, found))
+    ui.out.print(heading_of(ui, shown, found))
     ui.say(f"{shown.full(found.onset_at)} – {shown.full(found.expires_at)}")
     ui.say(ui.words("区域 {codes}", codes=" ".join(found.region_codes)))
     for language, text in found.texts.items():
         ui.say(f"[{language}] {text}")
     if found.lift_reason:
         ui.say(ui.words("解除原因：{reason}", reason=found.lift_reason))
-
-
-def _heading(ui: Ui, shown: Show, found: Bulletin) -> Text:
-    """Number, REAL or DRILL, what and how bad, and where it is in its life."""
-    style = "bold black on yellow" if found.is_drill else "bold white on red"
-    label = STATUS[found.status.value]
-    return Text.assemble(
-        f"{found.id}  ",
-        (f" {label.sign} {ui.words(label.words)} ", style),
-        f"  {_title(ui, shown, found.hazard, found.colour.value)}",
-        f"  {ui.words(BULLETIN[found.state.value].words)}  {found.identifier}",
-    )
 
 
 def _document(found: Bulletin) -> dict[str, Any]:
@@ -202,7 +169,7 @@ def _preview_document(found: Preview) -> dict[str, Any]:
 
 def _show_preview(ui: Ui, shown: Show, found: Preview) -> None:
     size = found.estimate
-    ui.out.print(_heading(ui, shown, found.bulletin))
+    ui.out.print(heading_of(ui, shown, found.bulletin))
     ui.say(
         ui.words(
             "{place}：{regions} 个区域，{people} 人，第一层 {first} 人；"
@@ -238,110 +205,6 @@ def _show_preview(ui: Ui, shown: Show, found: Preview) -> None:
         ui.out.print(f"[bold]{escape(head)}[/]\n{escape(message.text)}")
 
 
-def board(
-    ctx: typer.Context,
-    bulletin_id: BulletinId,
-    watch: Annotated[
-        bool, typer.Option("--watch", help=mark("每两秒刷新，直到没有区域在等。"))
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show how every township stands."""
-    ui: Ui = ctx.obj
-
-    async def work(desk: Context) -> None:
-        found = await bulletins.get(desk, bulletin_id)
-        current = await _board(desk, bulletin_id)
-        if as_json:
-            ui.json(_board_document(found, current))
-            return
-        shown = show_of(ui, desk)
-        if not watch or not ui.out.is_terminal:
-            ui.out.print(_drawn(ui, shown, found, current))
-            return
-        with Live(_drawn(ui, shown, found, current), console=ui.out) as live:
-            while any(cell.open for cell in current.cells.values()):
-                await asyncio.sleep(WATCH_SECONDS)
-                current = await _board(desk, bulletin_id)
-                live.update(_drawn(ui, show_of(ui, desk), found, current))
-
-    at_the_desk(work, reading=True)
-
-
-async def _board(desk: Context, bulletin_id: int) -> Board:
-    async with desk.store.view() as view:
-        return await load_board(view, bulletin_id)
-
-
-def _drawn(ui: Ui, shown: Show, found: Bulletin, current: Board) -> RenderableType:
-    """Return the board: one line a township, then the regions that need a human first."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (mark("乡镇"), mark("应答"), mark("进度"), mark("等着的")):
-        table.add_column(ui.words(heading))
-    for code, cells in current.by_town().items():
-        town = current.towns[code]
-        waiting = [cell.name for cell in cells if cell.open and cell.state != "pending"]
-        names = "、".join(waiting[:3]) + ("…" if len(waiting) > 3 else "")
-        progress = town.progress
-        table.add_row(
-            escape(town.name), f"{progress.done}/{progress.total}", _bar(progress), escape(names)
-        )
-    total = current.progress
-    summary = ui.words(
-        "应答 {done}（迟应 {late}），呼叫中 {calling}，未叫应 {exhausted}，共 {total}　{at}",
-        done=total.done,
-        late=total.late,
-        calling=total.calling,
-        exhausted=total.exhausted,
-        total=total.total,
-        at=shown.clock(shown.now),
-    )
-    return Group(_heading(ui, shown, found), table, Text(summary))
-
-
-BAR_CELLS = 24
-
-
-def _bar(progress: Progress) -> Text:
-    """Return a bar of blocks, one colour a state; letters tell them apart without colour."""
-    bar = Text()
-    done = 0
-    signs = {"good": "█", "late": "▓", "busy": "▒", "bad": "✕", "idle": "·", "off": "-"}
-    for tone, count in progress.parts:
-        upto = done + count
-        cells = upto * BAR_CELLS // progress.total - done * BAR_CELLS // progress.total
-        bar.append(signs[tone] * cells, _TONES[tone])
-        done = upto
-    return bar
-
-
-def _board_document(found: Bulletin, current: Board) -> dict[str, Any]:
-    return {
-        "bulletin": found.id,
-        "status": found.status.value,
-        "state": found.state.value,
-        "progress": asdict(current.progress),
-        "towns": [
-            {
-                "code": code,
-                "name": current.towns[code].name,
-                "progress": asdict(current.towns[code].progress),
-                "regions": [
-                    {
-                        "escalation": cell.id,
-                        "name": cell.name,
-                        "state": cell.state,
-                        "tier": cell.tier,
-                        "late": cell.late,
-                    }
-                    for cell in cells
-                ],
-            }
-            for code, cells in current.by_town().items()
-        ],
-    }
-
-
 def lift(
     ctx: typer.Context,
     bulletin_id: BulletinId,
@@ -371,8 +234,3 @@ def lift(
 
     told = at_the_desk(work)
     ui.done(ui.words("已解除，将通知 {count} 人；服务运行时发出。", count=told))
-
-
-def show_of(ui: Ui, desk: Context) -> Show:
-    """Return what shows values in the reader's language and the desk's zone."""
-    return Show(ui.language, ui.words, LocalTime(desk.settings.zone), desk.clock.now())

@@ -9,14 +9,8 @@ from dataclasses import asdict
 import typer
 from rich.markup import escape
 
-from warnsvc.cli.check import (
-    Check,
-    Level,
-    carriers,
-    configuration,
-    database,
-    program,
-)
+from warnsvc.cli.check import Check, Level, configuration, program
+from warnsvc.cli.check_reach import carriers, database
 from warnsvc.cli.house import start_logging
 from warnsvc.cli.options import AsJson
 from warnsvc.cli.ui import Failed, Ui

@@ -117,6 +117,8 @@ def translated(app: typer.Typer, words: Translate) -> Any:
         ("ARGUMENTS_PANEL_TITLE", mark("参数")),
         ("OPTIONS_PANEL_TITLE", mark("选项")),
         ("COMMANDS_PANEL_TITLE", mark("命令")),
+        ("REQUIRED_LONG_STRING", mark("[必填]")),
+        ("DEFAULT_STRING", mark("[默认 {}]")),
     ):
         setattr(rich_utils, name, words(title))
     root = get_command(app)

@@ -19,6 +19,7 @@ ToFile = Annotated[
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help=mark("从标准输入读密码，一行；用于脚本。"))
 ]
+BulletinId = Annotated[int, typer.Argument(min=1, help=mark("预警的号。"), metavar="ID")]
 
 TO_STDOUT = Path("-")
 
