@@ -199,3 +199,41 @@ async def test_watching_a_bulletin_that_is_not_released_says_that_nobody_is_call
     assert status == 200
     assert "还没有发布" in page
     assert missing == 404
+
+
+async def test_a_board_that_cannot_be_read_says_so_instead_of_looking_alive(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warnsvc.web.board.BEAT_SECONDS", 0.01)
+    number = await desk.released()
+    stream = await watch(await desk.logged_in("duty"), number)
+    await stream.next()
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("no such reader")
+
+    with monkeypatch.context() as broke:
+        broke.setattr("warnsvc.web.live.load_changes", broken)
+        stale = await stream.until(lambda message: message.get("stale"))
+    mended = await stream.until(lambda message: message.get("stale") is False)
+
+    assert stale["stale"] is True
+    assert mended["stale"] is False
+
+
+async def test_of_very_many_changes_the_sums_are_sent_and_the_rest_is_fetched(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warnsvc.web.live.CELLS_AT_ONCE_MAX", 3)
+    number = await desk.released()
+    stream = await watch(await desk.logged_in("duty"), number)
+
+    hello = await stream.next()
+    for _ in range(4):
+        desk.clock.move(minutes=6)
+        await sweep(desk.ctx)
+    change = await stream.until(lambda message: message.get("sum", {}).get("exhausted") == 6)
+
+    assert (hello["whole"], hello["cells"]) == (False, [])
+    assert hello["sum"]["calling"] == 6
+    assert (change["whole"], change["cells"]) == (False, [])

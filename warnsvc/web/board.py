@@ -87,7 +87,7 @@ async def stream(visit: Visit) -> web.StreamResponse:
             async for allowed in _beats(visit, watcher.some):
                 if watcher.closed or not allowed:
                     break
-                await _write(response, event(watcher.take(feed) or {"now": feed.now()}))
+                await _write(response, event(watcher.take(feed) or feed.beat()))
     return response
 
 

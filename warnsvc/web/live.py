@@ -88,6 +88,8 @@ class Feed:
         self.watchers: set[Watcher] = set()
         self.task: asyncio.Task[None] | None = None
         self.woken = asyncio.Event()
+        self.stale = False
+        """Whether the last reading failed: what is shown may be old."""
         self._ctx = ctx
         self._bulletin_id = bulletin_id
         self._callouts: dict[str, int] = {}
@@ -102,27 +104,38 @@ class Feed:
             self.woken.clear()
             try:
                 await self._read(began)
-            except StoreFault as fault:
-                _log.warning("board not read", bulletin=self._bulletin_id, fault=str(fault))
+            except Exception:
+                # Whatever it was: a board that stands still and looks alive would be worse.
+                self.stale = True
+                _log.exception("board not read", bulletin=self._bulletin_id)
+            else:
+                self.stale = False
             await asyncio.sleep(max(BATCH_SECONDS, SHARE * (loop.time() - began)))
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self.woken.wait()
 
     def message(self, cells: list[Cell], towns: set[str]) -> dict[str, Any]:
-        """Return the message that shows these cells and the counts of their groups."""
+        """Return the message that shows these cells and the counts of their groups.
+
+        Of too many cells none are sent: `whole` then tells the browser to fetch what it shows.
+        """
+        whole = len(cells) <= CELLS_AT_ONCE_MAX
         return {
             "now": self.now(),
-            "cells": [cell.as_json() for cell in cells],
+            "whole": whole,
+            "cells": [cell.as_json() for cell in cells] if whole else [],
             "towns": {code: self._town(code) for code in towns},
             **self._summary(),
         }
 
     def hello(self) -> dict[str, Any]:
         """Return the first message: all counts, and all cells of a small board."""
-        cells = list(self.board.cells.values())
-        whole = len(cells) <= CELLS_AT_ONCE_MAX
-        return {**self.message(cells if whole else [], set(self.board.towns)), "whole": whole}
+        return self.message(list(self.board.cells.values()), set(self.board.towns))
+
+    def beat(self) -> dict[str, Any]:
+        """Return what is sent when nothing has changed; `stale` when nothing could be read."""
+        return {"now": self.now(), "stale": self.stale}
 
     def _summary(self) -> dict[str, Any]:
         progress = self.board.progress
@@ -216,11 +229,16 @@ class Feeds:
             feed.task.cancel()
 
     async def _listen(self) -> None:
-        async with self._ctx.store.listen() as topics:
-            async for topic in topics:
-                if topic == WAKE_BOARD:
-                    for feed in self._feeds.values():
-                        feed.woken.set()
+        """Wake the feeds; without it they look once a second."""
+        try:
+            async with self._ctx.store.listen() as topics:
+                async for topic in topics:
+                    if topic == WAKE_BOARD:
+                        for feed in self._feeds.values():
+                            feed.woken.set()
+        except StoreFault as fault:
+            _log.warning("boards are not woken", fault=str(fault))
+            self._listening = None
 
 
 FEEDS = web.AppKey("feeds", Feeds)

@@ -9,6 +9,7 @@ const ORDER = { exhausted: 0, expired: 0, calling: 1, pending: 2, answered: 3, l
 const OPEN = new Set(["pending", "calling", "exhausted", "expired"]);
 const PARTS = ["answered", "late", "calling", "exhausted", "pending", "ended"];
 const SPEAK_SECONDS = 20; // A screen reader hears the sum this often, not every change.
+const REFILL_SECONDS = 2; // What is open of a large board is fetched no oftener than this.
 const QUIET_SECONDS = 15; // The server beats every 5 s; after this the line is dead.
 
 const board = document.getElementById("board");
@@ -16,6 +17,8 @@ const states = board ? JSON.parse(board.dataset.states) : {};
 const cells = new Map(); // id → { cell, items }
 let heard = Date.now();
 let spoken = 0;
+let filledAt = 0;
+let refilling = 0;
 let source = null;
 
 if (board) start();
@@ -40,8 +43,9 @@ function listen() {
   source = new EventSource(`/bulletins/${board.dataset.bulletin}/live`);
   source.onmessage = (event) => {
     heard = Date.now();
-    link("live");
-    show(JSON.parse(event.data));
+    const message = JSON.parse(event.data);
+    link(message.stale ? "broken" : "live");
+    show(message);
   };
   source.onerror = () => link("broken");
 }
@@ -198,8 +202,15 @@ async function openTown(town) {
   }
 }
 
-// After a break in the line, what was opened of a large board is fetched anew.
+// After a break in the line, or when too much changed at once, what is open is fetched anew.
 function refill() {
+  clearTimeout(refilling);
+  const rest = filledAt + REFILL_SECONDS * 1000 - Date.now();
+  if (rest > 0) {
+    refilling = setTimeout(refill, rest);
+    return;
+  }
+  filledAt = Date.now();
   for (const town of board.querySelectorAll(".town[open][data-filled]")) {
     delete town.dataset.filled;
     openTown(town);

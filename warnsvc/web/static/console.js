@@ -3,7 +3,7 @@
 
 import { ask, say } from "./ask.js";
 import { serverNow, setServerNow, wallClock } from "./clock.js";
-import { keepForms, onceForms } from "./keep.js";
+import { forgetKept, keepForms, onceForms } from "./keep.js";
 import { soundButton, ring } from "./sound.js";
 
 const ASK_SECONDS = 5; // Often enough for an alarm; a counted query costs next to nothing.
@@ -17,6 +17,7 @@ tickClock();
 setInterval(tickClock, 1000);
 openMenu();
 onceForms();
+forgetSaved();
 keepForms();
 keys();
 focusFirst();
@@ -74,6 +75,16 @@ function tell(sentence) {
   const note = document.getElementById("session-note");
   if (note.textContent !== sentence) note.textContent = sentence;
   note.hidden = !sentence;
+}
+
+// What an act said is said once; a page that is loaded again does not repeat it.
+function forgetSaved() {
+  const address = new URL(location.href);
+  const said = address.searchParams.get("said");
+  if (!said) return;
+  if (said === "drafted" || said === "submitted") forgetKept("/bulletins/");
+  address.searchParams.delete("said");
+  history.replaceState(null, "", address);
 }
 
 function openMenu() {
