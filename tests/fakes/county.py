@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from channels.base import CallbackRequest, ChannelKind
+from channels.base import CallbackRequest, Channel, ChannelKind
 from contacts.directory.table import AssignmentRow, ContactRow, NumberRow, RegionRow
 from contacts.phone import INVENTED_MOBILE_PREFIX
 from tests.fakes.channel import FakeChannel
@@ -201,15 +201,16 @@ class County:
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
-        self.channels = {
+        self.carriers = {
             kind.value: FakeChannel(kind, clock=clock.now)
             for kind in (ChannelKind.SMS, ChannelKind.VOICE, ChannelKind.WEBHOOK)
         }
-        self.sms, self.voice = self.channels["sms"], self.channels["voice"]
-        self.webhook = self.channels["webhook"]
-        for channel in self.channels.values():
+        for channel in self.carriers.values():
             channel.post = self._take_callback
-        self.ctx = context(store, clock, self.channels)
+        self._open(self.carriers, context(store, clock, self.carriers))
+
+    def _open(self, channels: Mapping[str, Channel], ctx: Context) -> None:
+        self.channels, self.ctx = channels, ctx
         self.townships: list[Place] = []
         self.villages: list[Place] = []
         self.warnings: list[Issued] = []
@@ -220,33 +221,44 @@ class County:
         self._duties = 0
         self.start()
 
+    @property
+    def sms(self) -> FakeChannel:
+        return self.carriers["sms"]
+
+    @property
+    def voice(self) -> FakeChannel:
+        return self.carriers["voice"]
+
+    @property
+    def webhook(self) -> FakeChannel:
+        return self.carriers["webhook"]
+
     # Set up ------------------------------------------------------------------------------------
 
     @classmethod
     async def build(
-        cls,
-        store: Store,
-        clock: ManualClock | None = None,
-        *,
-        townships: int = 1,
-        villages: int = 1,
-        tiers: int = 2,
-        superiors: int = 1,
+        cls, store: Store, clock: ManualClock | None = None, **options: int
     ) -> "County":
-        """Return a county with so many townships and, in each, villages.
-
-        One person stands in each of a village's `tiers`, and one in each township, if `superiors`.
-        """
+        """Return a county with people in it; `populate` says what the options are."""
         county = cls(store, clock or ManualClock())
-        await county._add_officers()
-        await county._add_regions(townships, villages)
-        for place in county.villages:
-            for tier in range(1, tiers + 1):
-                await county.appoint(place, tier=tier)
-        for place in county.townships:
-            for tier in range(1, superiors + 1):
-                await county.appoint(place, tier=tier)
+        await county.populate(**options)
         return county
+
+    async def populate(
+        self, *, townships: int = 1, villages: int = 1, tiers: int = 2, superiors: int = 1
+    ) -> None:
+        """Add so many townships and, in each, villages.
+
+        One person stands in each of a village's `tiers` and in each of a township's `superiors`.
+        """
+        await self._add_officers()
+        await self._add_regions(townships, villages)
+        for place in self.villages:
+            for tier in range(1, tiers + 1):
+                await self.appoint(place, tier=tier)
+        for place in self.townships:
+            for tier in range(1, superiors + 1):
+                await self.appoint(place, tier=tier)
 
     async def _add_officers(self) -> None:
         names = {self.duty: "甲", self.signer: "乙"}
@@ -296,7 +308,7 @@ class County:
         person = Person(
             id=number,
             name=name or f"{place.name}-{tier}-{number}",
-            phones=tuple(Phone(address, self.channels) for address in addresses),
+            phones=tuple(Phone(address, self.carriers) for address in addresses),
         )
         async with self.store.unit() as unit:
             await unit.add(
@@ -427,7 +439,7 @@ class County:
     async def take_mail(self) -> int:
         """Bring the callbacks that are on their way."""
         taken = 0
-        for channel in self.channels.values():
+        for channel in self.carriers.values():
             while channel.mail:
                 await self._take_callback(channel.mail[0])
                 channel.mail.popleft()  # only once we have said 2xx
@@ -437,7 +449,7 @@ class County:
     async def _take_callback(self, callback: CallbackRequest) -> None:
         """What the web does with a callback, without a socket."""
         name = callback.url.partition("/callbacks/")[2].partition("/")[0]
-        channel = next(c for c in self.channels.values() if c.name == name)
+        channel = next(c for c in self.carriers.values() if c.name == name)
         facts = facts_of(self.ctx, channel, callback)
         async with self.store.unit() as unit:
             await insert_inbound(unit, facts)
@@ -452,9 +464,9 @@ class County:
         """Let time pass until an instant. Called again after a crash, it goes on from there."""
         await self.settle()
         while (due := await self.next_due()) is not None and due <= target:
-            self._move_to(due)
+            await self.move_to(due)
             await self.settle()
-        self._move_to(target)
+        await self.move_to(target)
         await self.settle()
 
     async def next_due(self) -> datetime | None:
@@ -471,17 +483,18 @@ class County:
         assert not late, f"what was due at {late[0]} has not been done by {now}"
         return min(instants, default=None)
 
-    def _move_to(self, instant: datetime) -> None:
+    async def move_to(self, instant: datetime) -> None:
+        """Set the time on. Nothing is due before that instant."""
         self.clock.move(seconds=(instant - self.clock.now()).total_seconds())
 
     async def finish(self) -> None:
         """Let every warning run its course, and check that nothing ended quietly."""
-        for channel in self.channels.values():
+        for channel in self.carriers.values():
             channel.always(None)
             channel.answers_lookups = True
         await self.settle()
         while (due := await self.next_due()) is not None:
-            self._move_to(due)
+            await self.move_to(due)
             await self.settle()
         await self.check()
 
@@ -490,7 +503,7 @@ class County:
         verdict = await ledger.verify(self.ctx)
         assert verdict.ok, f"the ledger is damaged: {verdict}"
         await assert_nothing_ends_quietly(self.store)
-        for channel in self.channels.values():
+        for channel in self.carriers.values():
             copies = Counter(taken.request.token for taken in channel.taken)
             most = 1 + self.crashes + self.resends
             assert all(n <= most for n in copies.values()), f"{channel.name} sent {copies}"
@@ -516,9 +529,11 @@ class County:
         ]
 
 
-def context(store: Store, clock: ManualClock, channels: Mapping[str, FakeChannel]) -> Context:
+def context(
+    store: Store, clock: ManualClock, channels: Mapping[str, Channel], **more: Any
+) -> Context:
     """Return what the services need, with settings of our own."""
-    settings = Settings(install_name="云岭县应急局", desk_name=DESK)
+    settings = Settings(install_name="云岭县应急局", desk_name=DESK, **more)
     return Context(
         store=store,
         clock=clock,
