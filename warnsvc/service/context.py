@@ -18,6 +18,8 @@ from warnsvc.token import read_token, sign_token
 
 WAKE_WORK = "work"
 """There is something to decide or to send."""
+WAKE_FACTS = "facts"
+"""Carriers have told us something."""
 WAKE_BOARD = "board"
 """There is something new to show."""
 

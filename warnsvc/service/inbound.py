@@ -32,6 +32,7 @@ from warnsvc.core.callout import Failure
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.service.fault import is_databases_own
 from warnsvc.service.step import save_case
 from warnsvc.store.attempt import (
     Receipt,
@@ -46,7 +47,7 @@ from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import failure_of, load_case_for_callouts
 from warnsvc.store.inbound import count_try, mark, take_new
 from warnsvc.store.ledger import append_lines
-from warnsvc.store.port import IntegrityFault, Row, StoreFault, Unit
+from warnsvc.store.port import Row, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -117,14 +118,10 @@ async def apply_inbound(ctx: Context) -> int:
     try:
         return await _apply_batch(ctx)
     except Exception as fault:
-        if _is_databases_own(fault):
+        if is_databases_own(fault):
             raise
         log.exception("inbound.batch_failed")
         return await _apply_singly(ctx)
-
-
-def _is_databases_own(fault: Exception) -> bool:
-    return isinstance(fault, StoreFault) and not isinstance(fault, IntegrityFault)
 
 
 async def _apply_singly(ctx: Context) -> int:
@@ -137,7 +134,7 @@ async def _apply_singly(ctx: Context) -> int:
         try:
             await _apply_batch(ctx, only=row["id"])
         except Exception as fault:
-            if _is_databases_own(fault):
+            if is_databases_own(fault):
                 raise
             log.exception("inbound.fact_failed", inbound=row["id"])
             await _count_try(ctx, row["id"])
@@ -172,10 +169,13 @@ async def _apply_batch(ctx: Context, *, only: int | None = None) -> int:
         await unit.lock_bulletins({*work, *await _decided_by(unit, receipts)})
         await _sort_receipts(unit, receipts, work, states, now)
         bulletins = await load_bulletins(unit, sorted(work))
-        for bulletin_id, item in sorted(work.items()):
+        planned = [
             await _apply_to_bulletin(ctx, unit, *bulletins[bulletin_id], item, now)
+            for bulletin_id, item in sorted(work.items())
+        ]
         await mark(unit, states)
-    await ctx.store.wake(WAKE_BOARD, WAKE_WORK)
+    # The outbox is woken only when there is something new to send: facts come by the thousand.
+    await ctx.store.wake(WAKE_BOARD, *((WAKE_WORK,) if any(planned) else ()))
     return len(facts)
 
 
@@ -371,7 +371,7 @@ async def _alarm_unmatched(unit: Unit, many: int, now: datetime) -> None:
 
 async def _apply_to_bulletin(
     ctx: Context, unit: Unit, bulletin: Bulletin, rule: Rule, item: _Work, now: datetime
-) -> None:
+) -> bool:
     callout_ids = list(dict.fromkeys([*(c for _, c in item.answers), *item.heard, *item.failed]))
     case = await load_case_for_callouts(
         unit, callout_ids, bulletin_id=bulletin.id, rule=rule, now=now
@@ -422,3 +422,4 @@ async def _apply_to_bulletin(
         ],
     )
     await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+    return bool(case.changes.attempts)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from channels.base import Channel, ReceiptEvent
-from warnsvc.service.context import WAKE_WORK, Context
-from warnsvc.store.inbound import Inbound, insert_inbound
+from warnsvc.service.context import WAKE_FACTS, Context
+from warnsvc.store.inbound import Inbound, clean, insert_inbound
 
 BATCH_MAX = 1_000
 """Facts in one commit: what a writer takes in about 50 ms."""
@@ -21,11 +21,11 @@ WAITING_MAX = 20_000
 
 def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datetime) -> Inbound:
     """Return a carrier's word as a fact; the same, whether it was posted to us or looked up."""
-    said: dict[str, object] = {"word": event.word.value, "reference": event.reference}
+    said: dict[str, object] = {"word": event.word.value, "reference": clean(event.reference)}
     if event.error_class is not None:
         said["error_class"] = event.error_class.value
     if event.code:
-        said["code"] = event.code
+        said["code"] = clean(event.code)
     if event.heard_seconds is not None:
         said["heard_ms"] = int(event.heard_seconds * 1000)
     return Inbound(
@@ -77,4 +77,4 @@ class Intake:
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)
-            await self._ctx.store.wake(WAKE_WORK)
+            await self._ctx.store.wake(WAKE_FACTS)
