@@ -9,6 +9,9 @@ PORT ?= 8080
 PHONES_PORT ?= 8081
 JOBS ?= 2
 TESTS ?= tests
+SCOPE ?= county
+DATABASE ?= sqlite
+WINDOW_SECONDS ?= 60
 
 VENV := .venv
 RUN := $(VENV)/.stamp-run
@@ -19,7 +22,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench test-browser test-wheel test-sim test-faults test-carriers \
+.PHONY: help demo test check bench job test-browser test-wheel test-sim test-faults test-carriers \
         test-all docs lock wheel secrets clean distclean
 
 help:  ## Say what can be made.
@@ -44,6 +47,10 @@ check: $(DEV)  ## Read the code: ruff, mypy --strict, the import table.
 
 bench: $(DEV)  ## Measure: a table, and build/bench.json.
 	$(VENV)/bin/python -m tests.bench
+
+job: $(DEV)  ## The main job on real regions: SCOPE=county|region DATABASE=sqlite|postgresql.
+	$(VENV)/bin/python -m tests.bench.job $(SCOPE) --database $(DATABASE) \
+	    --window-seconds $(WINDOW_SECONDS)
 
 test-browser: $(DEV)  ## Run the stories in a headless Chromium.
 	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || \

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.bench import house as houses
 from tests.bench.report import Report
 from warnsvc.app import House, build_engine, build_web, start_web
-from warnsvc.core.pack import Pack, Rule, Step, TierRule
+from warnsvc.core.pack import shortened
 from warnsvc.service import ledger, release
 from warnsvc.worker.pulse import Pulse
 
@@ -47,27 +47,6 @@ def main() -> None:
     report.show()
 
 
-def shortened(pack: Pack, window_seconds: int) -> Pack:
-    """Return the pack with every window this long and its rounds moved together to fit."""
-
-    def tier(rule: TierRule) -> TierRule:
-        factor = window_seconds / rule.window_seconds
-        steps = tuple(
-            Step(after_seconds=int(step.after_seconds * factor), channels=step.channels)
-            for step in rule.steps
-        )
-        return replace(rule, window_seconds=window_seconds, steps=steps)
-
-    def rule(one: Rule) -> Rule:
-        return replace(one, tiers=tuple(map(tier, one.tiers)))
-
-    return replace(
-        pack,
-        day={colour: rule(one) for colour, one in pack.day.items()},
-        night={colour: rule(one) for colour, one in pack.night.items()},
-    )
-
-
 async def _run(report: Report, scope: str, kind: str, window_seconds: int) -> None:
     port = houses.free_port()
     inbound = f"http://127.0.0.1:{port}/callbacks/sim-sms"
@@ -85,7 +64,7 @@ async def _run(report: Report, scope: str, kind: str, window_seconds: int) -> No
             houses.house(url, carrier_url, port=port) as opened,
         ):
             opened = replace(
-                opened, ctx=replace(opened.ctx, pack=shortened(opened.ctx.pack, window_seconds))
+                opened, ctx=replace(opened.ctx, pack=shortened(opened.ctx.pack, window_seconds=window_seconds))
             )
             found = houses.regions(COUNTY if scope == "county" else "")
             people, author, signer = await houses.populate(opened, found)

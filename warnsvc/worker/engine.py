@@ -74,12 +74,13 @@ class Engine:
     async def _decide(self) -> None:
         while True:
             self._wake.clear()
+            began_at = self._ctx.clock.now()
             try:
                 done = await self.one_pass()
                 if done:
                     await asyncio.sleep(GATHER_SECONDS)
                     continue
-                pause = await self._pause()
+                pause = await self._pause(began_at)
             except StoreFault as fault:
                 log.error("engine.pass_failed", error=str(fault))
                 pause = POLL_SECONDS
