@@ -20,6 +20,7 @@ from channels.base import Channel, OutcomeKind, ReceiptEvent, SendOutcome, SendR
 from channels.errors import ErrorClass
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.service.fault import is_databases_own
 from warnsvc.service.step import save_case, still_wanted
 from warnsvc.service.unknown import resolve_unknown
 from warnsvc.store.attempt import (
@@ -33,7 +34,7 @@ from warnsvc.store.attempt import (
 )
 from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts
-from warnsvc.store.inbound import Inbound, insert_inbound
+from warnsvc.store.inbound import Inbound, clean, insert_inbound
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import StoreFault, Unit
 
@@ -206,16 +207,16 @@ class Outbox:
     def _outcome(self, attempt: Claimed, carrier: str, sent: SendOutcome) -> Outcome:
         now = self._ctx.clock.now()
         if sent.kind is OutcomeKind.ACCEPTED:  # nearly always
-            return Outcome(attempt.id, "accepted", now, carrier, sent.reference or None)
+            return Outcome(attempt.id, "accepted", now, carrier, clean(sent.reference) or None)
         state, due_at = self._not_accepted(sent, now)
         return Outcome(
             attempt.id,
             state,
             now,
             carrier=carrier,
-            reference=sent.reference or None,
+            reference=clean(sent.reference) or None,
             error_class=sent.error_class.value if sent.error_class else None,
-            error_text=(f"{sent.code} {sent.reason}".strip() or None),
+            error_text=clean(f"{sent.code} {sent.reason}".strip()) or None,
             due_at=due_at,
         )
 
@@ -252,12 +253,27 @@ class Outbox:
         if not batch:
             return
         try:
-            await self._write(batch)
+            await self._write_what_can_be(batch)
         except BaseException:
             self._outcomes = batch + self._outcomes
             raise
         self._in_flight -= len(batch)
         self._wake.set()
+
+    async def _write_what_can_be(self, batch: list[tuple[Claimed, Outcome, str]]) -> None:
+        """Write a batch, or its parts where one outcome spoils it.
+
+        That one is let go: its lease ends, and then it is looked up.
+        """
+        try:
+            await self._write(batch)
+        except Exception as fault:
+            if is_databases_own(fault):
+                raise
+            log.exception("outbox.record_refused", attempts=[a.id for a, _, _ in batch[:10]])
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]) if half else ():
+                await self._write_what_can_be(part)
 
     async def _write(self, batch: list[tuple[Claimed, Outcome, str]]) -> None:
         now = self._ctx.clock.now()
@@ -297,9 +313,11 @@ class Outbox:
         """Look up the unknowns that are due; returns how many."""
         async with self._ctx.store.view() as unit:
             rows = await due_unknowns(unit, now=self._ctx.clock.now(), limit=RESOLVE_BATCH)
-        for row in rows:
-            channel = self._channels.get(row["channel"])
-            seen = await self._look_up(channel, row["id"])
+        channels = [self._channels.get(row["channel"]) for row in rows]
+        answers = await asyncio.gather(
+            *(self._look_up(c, row["id"]) for c, row in zip(channels, rows, strict=True))
+        )
+        for row, channel, seen in zip(rows, channels, answers, strict=True):
             await resolve_unknown(
                 self._ctx,
                 attempt_id=row["id"],

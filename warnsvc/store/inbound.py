@@ -67,8 +67,8 @@ async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
                 _dedupe_key(f),
                 f.attempt_id,
                 f.callout_id,
-                _clean(f.sender, SENDER_CHARS_MAX),
-                _clean(f.text, TEXT_CHARS_MAX),
+                clean(f.sender, SENDER_CHARS_MAX),
+                clean(f.text),
                 f.fact_json,
                 f.received_at,
                 "new",
@@ -80,16 +80,21 @@ async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
     )
 
 
-def _clean(text: str, chars_max: int) -> str:
-    """PostgreSQL takes no NUL, and one bad reply must not spoil the batch it came in."""
-    return text.replace("\x00", "")[:chars_max]
+def clean(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
+    """Return a carrier's word as both databases take it; one bad word must not spoil its batch.
+
+    PostgreSQL takes no NUL, and half a surrogate pair out of JSON is no text for anybody.
+    """
+    whole = text.replace("\x00", "")[:chars_max]
+    return whole.encode("utf-8", "replace").decode()
 
 
 def _dedupe_key(fact: Inbound) -> str:
-    key = f"{fact.carrier}:{fact.dedupe_key}".replace("\x00", "")
-    if len(key) <= DEDUPE_CHARS_MAX:
+    key = f"{fact.carrier}:{fact.dedupe_key}"
+    if len(key) <= DEDUPE_CHARS_MAX and key == clean(key):
         return key
-    return f"{fact.carrier}:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{fact.carrier}:sha256:{digest}"
 
 
 async def take_new(unit: Unit, limit: int, *, only: int | None = None) -> list[Row]:

@@ -75,6 +75,7 @@ class Engine:
         while True:
             self._wake.clear()
             began_at = self._ctx.clock.now()
+            began_at = self._ctx.clock.now()
             try:
                 done = await self.one_pass()
                 if done:
@@ -94,8 +95,11 @@ class Engine:
         return done
 
     async def _pause(self, began_at: datetime) -> float:
-        """How long nothing will be due. What was due and is not done is not ours to hurry: an
-        unknown that is being looked up, a bulletin that cannot be swept."""
+        """How long nothing will be due.
+
+        What was due before this pass and is so still cannot be hurried: an unknown that is being
+        looked up, a bulletin that cannot be swept.
+        """
         due_at = await when_due(self._ctx)
         if due_at is None or due_at <= began_at:
             return POLL_SECONDS
