@@ -92,7 +92,8 @@ class Control:
                 wanted = _json_object(await request.read())
             else:
                 form = await request.post()
-                wanted = _from_form(self._carrier.behaviour, dict(form))
+                # A box that is ticked comes after the hidden "off" beside it; the last one counts.
+                wanted = _from_form(self._carrier.behaviour, dict(form.items()))
             self._apply(wanted)
         except (Unusable, ValueError) as error:
             return web.json_response({"message": str(error)}, status=400)

@@ -130,6 +130,20 @@ async def test_a_call_that_has_just_stopped_ringing_says_so(voice: VoiceRig, win
     await expect(window.locator(".badge.ring")).to_have_count(0)
 
 
+async def test_a_switch_on_the_panel_stays_where_it_was_put(sms: SmsRig, window: Page) -> None:
+    await window.goto(sms.server.url)
+    crowd = window.locator("section", has_text="让人群按习惯应答")
+
+    for on in (True, False):
+        await window.get_by_label("人群自动应答").set_checked(on)
+        async with window.expect_response("**/control"):
+            await crowd.get_by_role("button", name="应用").click()
+        await window.reload()
+
+        await expect(window.get_by_label("人群自动应答")).to_be_checked(checked=on)
+        assert sms.carrier.behaviour.crowd is on
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_the_page_fits_and_has_no_accessibility_fault(
