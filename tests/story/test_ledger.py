@@ -49,7 +49,7 @@ async def test_every_line_says_who_and_why(build: Build) -> None:
     assert lines["escalation.tier_opened"].why == "window"
     assert (lines["callout.answered"].why, lines["callout.answered"].actor) == (
         "late",
-        f"callout:{lines['callout.answered'].callout}",
+        f"contact:{lines['callout.answered'].data['contact']}",
     )
     assert lines["escalation.answered"].actor == "system"
 

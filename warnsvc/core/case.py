@@ -169,7 +169,6 @@ class Case:
             AnswerKind.HEARD,
             rung,
             happened_at=self._now,
-            actor=f"callout:{callout_id}",
             channel="voice",
         )
 
@@ -180,10 +179,13 @@ class Case:
         rung: int,
         *,
         happened_at: datetime,
-        actor: str,
         channel: str,
+        actor: str = "",
     ) -> bool:
-        """A person answered. Returns whether he was late: nobody was waiting for him any more."""
+        """A person answered. Returns whether he was late: nobody was waiting for him any more.
+
+        `actor` is who entered it, when it was not the person himself.
+        """
         before = self._callouts[callout_id]
         late = self.is_late(callout_id)
         if kind is AnswerKind.UNCLEAR:
@@ -198,7 +200,7 @@ class Case:
             callout_id=callout_id,
             from_state=before.state,
             to_state=self._callouts[callout_id].state,
-            actor=actor,
+            actor=actor or f"contact:{before.contact_id}",
             happened_at=happened_at,
             why="late" if late else "in_time",
             data={"kind": kind, "rung": rung, "channel": channel, "contact": before.contact_id},

@@ -384,7 +384,6 @@ async def _apply_to_bulletin(
             said.kind,
             said.rung,
             happened_at=fact["received_at"],
-            actor=f"callout:{callout_id}",
             channel=fact["channel"],
         )
         rows.append((fact, callout_id, said, late))
@@ -396,8 +395,7 @@ async def _apply_to_bulletin(
                 heard.kind,
                 heard.rung,
                 happened_at=now,
-                actor=f"callout:{callout_id}",
-                channel="voice",
+                    channel="voice",
             )
     case.attempts_failed(item.failed)
     ids = await unit.new_ids("answer", len(rows)) if rows else []

@@ -146,7 +146,7 @@ TASK_STATE = {
 }
 ALARM = {
     "exhausted": Label(mark("各级都没有应答，须人工叫应"), "✕", "bad"),
-    "no_contact": Label(mark("没有可叫的联系人"), "✕", "bad"),
+    "no_contact": Label(mark("有一层没有可叫的人"), "✕", "bad"),
     "unmatched": Label(mark("有回复待人工判读"), "?", "late"),
     "poison": Label(mark("有回执无法处理"), "?", "late"),
     "expired": Label(mark("预警过期时仍未应答"), "✕", "bad"),
