@@ -15,9 +15,11 @@ from urllib.parse import quote
 from aiohttp import web
 
 from warnsvc.core.refusal import Refusal
+from warnsvc.logging import get_logger
 from warnsvc.service.context import Context
 from warnsvc.service.officer import Officer, Role
 from warnsvc.service.session import Session, keep_alive, session_of
+from warnsvc.store.port import StoreFault
 from warnsvc.web.cookie import LANGUAGE_COOKIE, read_token
 from warnsvc.web.form import Form, read_form
 from warnsvc.web.origin import CSRF_FIELD, CSRF_HEADER, comes_from_here, token_is_right
@@ -76,6 +78,8 @@ class Visit:
         text = await self.pages.render(self, template, {"status": status, **values})
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
+
+_log = get_logger()
 
 VISIT = web.RequestKey("visit", Visit)
 
@@ -161,10 +165,18 @@ def _guarded(
             if not access.public:
                 _require_token(request, visit)
         if visit.session is not None and not access.quiet:
-            await keep_alive(visit.ctx, visit.session)
+            await _note_use(visit.ctx, visit.session)
         return await handler(visit)
 
     return guarded
+
+
+async def _note_use(ctx: Context, session: Session) -> None:
+    """Write down that the login is in use; a page must not fail because that could not be."""
+    try:
+        await keep_alive(ctx, session)
+    except StoreFault as fault:
+        _log.warning("use of a login not noted", fault=str(fault))
 
 
 def _to_login(request: web.Request) -> web.Response:
