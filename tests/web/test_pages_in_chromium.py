@@ -174,7 +174,7 @@ async def test_the_focus_goes_to_the_first_wrong_field(look: Look) -> None:
     await page.click('button[value="save"]')
     await page.wait_for_selector("#summary")
 
-    assert await page.evaluate("document.activeElement.id") == "hazard"
+    await expect(page.locator("#hazard")).to_be_focused()
     assert await page.is_checked("#status-exercise")
 
 
@@ -194,7 +194,7 @@ async def test_what_was_typed_survives_a_login_that_ended(look: Look) -> None:
     await page.wait_for_url(re.compile("/bulletins/new"))
     await page.click("#kept-use")
 
-    assert await page.input_value("#text_zh") == "写了很久的一段话"
+    await expect(page.locator("#text_zh")).to_have_value("写了很久的一段话")
 
 
 async def test_slash_leads_to_the_search(look: Look) -> None:
@@ -204,7 +204,7 @@ async def test_slash_leads_to_the_search(look: Look) -> None:
 
     await page.keyboard.press("/")
 
-    assert await page.evaluate("document.activeElement.id") == "q"
+    await expect(page.locator("#q")).to_be_focused()
 
 
 async def test_the_board_turns_green_and_red_without_a_reload(look: Look) -> None:
