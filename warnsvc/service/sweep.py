@@ -214,15 +214,15 @@ async def reap(ctx: Context) -> int:
         if reaped or expired:
             await append_lines(unit, _reap_lines(reaped, [row["id"] for row in expired]), now=now)
     if reaped:
-        log.warning("outbox.leases_reaped", count=reaped)
+        log.warning("outbox.leases_reaped", count=len(reaped))
         await ctx.store.wake(WAKE_WORK)
-    return reaped + len(expired)
+    return len(reaped) + len(expired)
 
 
-def _reap_lines(reaped: int, expired: list[int]) -> list[Line]:
+def _reap_lines(reaped: list[int], expired: list[int]) -> list[Line]:
     lines = []
     if reaped:
-        lines.append(Line(act="attempt.leases_ended", data={"count": reaped}))
+        lines.append(Line(act="attempt.leases_ended", data={"attempts": reaped}))
     if expired:
         lines.append(Line(act="attempt.expired", data={"attempts": expired}))
     return lines

@@ -147,14 +147,15 @@ def _columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * count
 
 
-async def reap_leases(unit: Unit, *, now: datetime) -> int:
-    """Turn sends whose worker is gone into unknowns: they may have been sent."""
-    return await unit.execute(
+async def reap_leases(unit: Unit, *, now: datetime) -> list[int]:
+    """Turn sends whose worker is gone into unknowns: they may have been sent. Returns which."""
+    rows = await unit.fetch(
         "UPDATE attempt SET state = 'unknown', lease_owner = NULL, lease_until = NULL, due_at = $1,"
         " sent_at = COALESCE(sent_at, $1), error_class = 'ambiguous', error_text = 'lease ended'"
-        " WHERE state = 'sending' AND lease_until <= $1",
+        " WHERE state = 'sending' AND lease_until <= $1 RETURNING id",
         now,
     )
+    return sorted(row["id"] for row in rows)
 
 
 async def load_reasons(unit: Unit, ids: Sequence[int]) -> list[Row]:
