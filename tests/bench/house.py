@@ -76,7 +76,7 @@ async def carrier(*arguments: str) -> AsyncIterator[str]:
             await _until_open(port)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
+            process.kill()  # it may still have thousands of callbacks to deliver
             process.wait()
 
 
