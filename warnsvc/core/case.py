@@ -502,8 +502,11 @@ class Case:
 
     def _notice(self, state: Callout, purpose: str, escalation_ids: list[int]) -> None:
         """A text that asks for nothing. Its number is the escalation's id: told once about each."""
+        tried = self._tried.get(state.id, ())
+        dead = {(t.channel, t.address) for t in tried if t.failure is call.Failure.DEAD}
         for channel, kind in _NOTICE_CHANNELS:
-            usable = [n.address for n in state.numbers if n.kind == kind and not n.failed]
+            numbers = (n for n in state.numbers if n.kind == kind and not n.failed)
+            usable = [n.address for n in numbers if (channel, n.address) not in dead]
             if usable:
                 listing = tuple([self._names[e] for e in escalation_ids])
                 number, tier = min(escalation_ids), max(state.tier, 1)
