@@ -4,10 +4,12 @@ build   `county = await build(villages=2)`: a county whose every warning is run 
         the story is over, and checked: nothing may end quietly.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from tests.fakes.county import County
 from warnsvc.store.port import Store
@@ -26,3 +28,10 @@ async def build(store: Store) -> AsyncIterator[Build]:
     yield make
     for county in built:
         await county.finish()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[EventDict]]:
+    """What was logged. Rendering a traceback would take longer than all the rest."""
+    with capture_logs() as captured:
+        yield captured

@@ -2,6 +2,8 @@
 
 import pytest
 
+from channels.errors import ErrorClass
+from tests.fakes.channel import Reject
 from tests.fakes.county import mobile
 from tests.story.conftest import Build
 from warnsvc.core.answer import AnswerKind
@@ -56,6 +58,23 @@ async def test_a_late_answer_is_kept_and_marked_and_the_superior_stands_down_onc
     township.expects_sms("已应答", village.name)
     await county.advance(minutes=30)
     township.expects_nothing()
+
+
+async def test_a_stand_down_goes_to_the_number_that_works(build: Build) -> None:
+    county = await build(tiers=1, superiors=0)
+    (village,), (township,) = county.villages, county.townships
+    leader = await county.appoint(township, numbers=[mobile(71), mobile(72)])
+    county.sms.script(Reject(ErrorClass.BAD_NUMBER), to=mobile(71))
+    await county.red_warning()
+    reply = village.expects_sms()
+    await county.advance(minutes=5)
+    leader.phones[1].expects_sms(village.name)
+
+    reply.replies("1")
+    await county.settle()
+
+    leader.phones[1].expects_sms("已应答", village.name)
+    assert leader.phones[0].texts() == []
 
 
 async def test_an_answer_after_exhaustion_is_marked_and_ends_the_knock(build: Build) -> None:
