@@ -22,6 +22,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from sqlmodel import SQLModel
+
 from channels.base import CallbackRequest, Channel, ChannelKind
 from contacts.directory.table import AssignmentRow, ContactRow, NumberRow, RegionRow
 from contacts.phone import INVENTED_MOBILE_PREFIX
@@ -49,6 +51,18 @@ COUNTY = "990100000000"
 DESK = "县应急值班室"
 RAIN = "暴雨红色预警：今夜有大暴雨，请立即组织转移。"
 DRILL = "演练：暴雨红色预警，请按预案组织转移。演练"
+
+_WORK = """
+SELECT EXISTS (SELECT 1 FROM inbound WHERE state = 'new') AS facts,
+ EXISTS (SELECT 1 FROM escalation WHERE state = 'calling' AND deadline_at <= $1)
+  OR EXISTS (SELECT 1 FROM callout WHERE due_at <= $1)
+  OR EXISTS (SELECT 1 FROM bulletin WHERE state = 'released' AND expires_at <= $1) AS deadlines,
+ EXISTS (SELECT 1 FROM attempt WHERE state = 'planned' AND due_at <= $1) AS planned,
+ EXISTS (SELECT 1 FROM attempt WHERE state = 'unknown' AND due_at <= $1) AS unknowns,
+ EXISTS (SELECT 1 FROM attempt WHERE state = 'sending' AND lease_until <= $1)
+  OR EXISTS (SELECT 1 FROM attempt WHERE state = 'planned' AND valid_until <= $1) AS leases
+"""
+"""Whose turn it is. The engine asks everybody each time; a story has no time for empty turns."""
 
 STEPS_MAX = 200
 """An engine that has not come to rest by then never will."""
@@ -251,34 +265,31 @@ class County:
 
         One person stands in each of a village's `tiers` and in each of a township's `superiors`.
         """
-        await self._add_officers()
-        await self._add_regions(townships, villages)
-        for place in self.villages:
-            for tier in range(1, tiers + 1):
-                await self.appoint(place, tier=tier)
-        for place in self.townships:
-            for tier in range(1, superiors + 1):
-                await self.appoint(place, tier=tier)
+        rows = [*self._officers(), *self._regions(townships, villages)]
+        people = [
+            self._appointed(place, tier=tier)
+            for places, most in ((self.villages, tiers), (self.townships, superiors))
+            for place in places
+            for tier in range(1, most + 1)
+        ]
+        by_table = zip(*(rows for _, rows in people), strict=True)  # contacts, numbers, duties
+        await self._add(*rows, *(row for table in by_table for row in table))
 
-    async def _add_officers(self) -> None:
-        names = {self.duty: "甲", self.signer: "乙"}
-        async with self.store.unit() as unit:
-            await unit.add(
-                *(
-                    OfficerRow(
-                        id=officer,
-                        login=f"officer{officer}",
-                        name=name,
-                        password_hash="none: nobody logs in here",
-                        roles="duty,signer",
-                        created_at=self.clock.now(),
-                    )
-                    for officer, name in names.items()
-                )
+    def _officers(self) -> list[SQLModel]:
+        return [
+            OfficerRow(
+                id=officer,
+                login=f"officer{officer}",
+                name=name,
+                password_hash="none: nobody logs in here",
+                roles="duty,signer",
+                created_at=self.clock.now(),
             )
+            for officer, name in ((self.duty, "甲"), (self.signer, "乙"))
+        ]
 
-    async def _add_regions(self, townships: int, villages: int) -> None:
-        rows = [RegionRow(code=COUNTY, level="county", name="云岭县")]
+    def _regions(self, townships: int, villages: int) -> list[SQLModel]:
+        rows: list[SQLModel] = [RegionRow(code=COUNTY, level="county", name="云岭县")]
         for t in range(1, townships + 1):
             township = Place(f"9901{t:02d}000000", f"{'石柳杨松梅'[(t - 1) % 5]}桥乡{t}")
             self.townships.append(township)
@@ -287,10 +298,19 @@ class County:
                 village = Place(f"9901{t:02d}{v:06d}", f"{t}乡{v}村", township)
                 self.villages.append(village)
                 rows.append(_region(village, "village", township.code))
+        return rows
+
+    async def _add(self, *rows: SQLModel) -> None:
         async with self.store.unit() as unit:
             await unit.add(*rows)
 
-    async def appoint(
+    async def appoint(self, place: Place, **person: Any) -> Person:
+        """Put a new person into a tier; `_appointed` says what he can be like."""
+        appointed, rows = self._appointed(place, **person)
+        await self._add(*rows)
+        return appointed
+
+    def _appointed(
         self,
         place: Place,
         *,
@@ -298,58 +318,47 @@ class County:
         numbers: Iterable[str] | None = None,
         robot_ok: bool = True,
         language: str = "zh",
-        name: str = "",
         **duty: Any,
-    ) -> Person:
-        """Put a new person into a tier. `numbers`: ranked; None: one mobile of his own."""
+    ) -> tuple[Person, list[SQLModel]]:
+        """Return a person and his rows. `numbers`: ranked; None: one mobile of his own."""
         self._people += 1
         number = self._people
         addresses = [mobile(number)] if numbers is None else list(numbers)
         person = Person(
             id=number,
-            name=name or f"{place.name}-{tier}-{number}",
+            name=f"{place.name}-{tier}-{number}",
             phones=tuple(Phone(address, self.carriers) for address in addresses),
         )
-        async with self.store.unit() as unit:
-            await unit.add(
-                ContactRow(
-                    id=number,
-                    key=f"k{number}",
-                    name=person.name,
-                    language=language,
-                    robot_ok=robot_ok,
-                    updated_at=self.clock.now(),
-                )
+        contact = ContactRow(
+            id=number,
+            key=f"k{number}",
+            name=person.name,
+            language=language,
+            robot_ok=robot_ok,
+            updated_at=self.clock.now(),
+        )
+        rows = [
+            NumberRow(
+                id=number * 10 + rank,
+                contact_id=number,
+                rank=rank,
+                kind=_kind(address),
+                address=address,
             )
-            await unit.add(
-                *(
-                    NumberRow(
-                        id=number * 10 + rank,
-                        contact_id=number,
-                        rank=rank,
-                        kind=_kind(address),
-                        address=address,
-                    )
-                    for rank, address in enumerate(addresses, start=1)
-                )
-            )
-        await self.also(person, place, tier=tier, **duty)
-        return person
+            for rank, address in enumerate(addresses, start=1)
+        ]
+        return person, [contact, *rows, self._duty(person, place, tier, **duty)]
 
     async def also(self, person: Person, place: Place, *, tier: int, **duty: Any) -> None:
         """Give a person one more duty."""
+        await self._add(self._duty(person, place, tier, **duty))
+
+    def _duty(self, person: Person, place: Place, tier: int, **duty: Any) -> SQLModel:
         self._duties += 1
-        async with self.store.unit() as unit:
-            await unit.add(
-                AssignmentRow(
-                    id=self._duties,
-                    contact_id=person.id,
-                    region_code=place.code,
-                    tier=tier,
-                    **duty,
-                )
-            )
         place.tiers.setdefault(tier, []).append(person)
+        return AssignmentRow(
+            id=self._duties, contact_id=person.id, region_code=place.code, tier=tier, **duty
+        )
 
     # Warnings ----------------------------------------------------------------------------------
 
@@ -429,12 +438,18 @@ class County:
         raise AssertionError("the engine does not come to rest")
 
     async def step(self) -> int:
-        """Let everything have its turn once; returns how much was done."""
+        """Let everything that has work have its turn once; returns how much was done."""
         done = await self.take_mail()
-        done += await self.engine.one_pass()
-        done += await self.outbox.step()
-        done += await self.outbox.resolve()
-        return done + await reap(self.ctx)
+        (work,) = await self.rows(_WORK, self.clock.now())
+        if work["facts"] or work["deadlines"]:
+            done += await self.engine.one_pass()
+        if work["planned"] or self.outbox.in_flight:
+            done += await self.outbox.step()
+        if work["unknowns"]:
+            done += await self.outbox.resolve()
+        if work["leases"]:
+            done += await reap(self.ctx)
+        return done
 
     async def take_mail(self) -> int:
         """Bring the callbacks that are on their way."""

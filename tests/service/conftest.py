@@ -7,7 +7,10 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from tests.fakes.county import County
+from tests.fakes.quick_store import postgresql_url, reused_postgresql_url, store
 from warnsvc.store.port import Store
+
+__all__ = ["postgresql_url", "reused_postgresql_url", "store"]
 
 
 @pytest.fixture

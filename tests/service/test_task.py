@@ -124,6 +124,7 @@ async def test_an_answer_by_hand_closes_an_exhausted_village_late(
     assert [t["state"] for t in await county.tasks("knock")] == ["moot", "open"]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -10,6 +10,7 @@ from warnsvc.core.answer import AnswerKind
 from warnsvc.service import answer
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("words", ["1", "１", "١", "۱", "收到", " 1。", "\u200f1\u200f", "OK"])
 async def test_every_way_of_saying_received_closes_the_village(build: Build, words: str) -> None:
     county = await build()
@@ -164,6 +165,7 @@ async def test_when_it_happened_and_when_it_was_entered_are_kept_apart(build: Bu
     assert row["entered_by"] == county.signer
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("words", ["12", "收到了吗", "谁啊", "打错了"])
 async def test_an_unclear_reply_goes_to_the_inbox_and_stops_nothing(
     build: Build, words: str

@@ -86,6 +86,7 @@ async def test_a_township_that_is_called_already_is_told_of_the_village_that_joi
     assert all(township.first.phone.texts().count(t) == 1 for t in told)
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("words", ["2", "无法到岗", "２。"])
 async def test_who_refuses_is_left_alone_and_the_next_is_called_at_once(
     build: Build, words: str

@@ -30,6 +30,7 @@ async def test_delivered_never_stops_the_clock(build: Build) -> None:
     village.second.expects_sms("暴雨红色")
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "error", [ErrorClass.VOICEMAIL, ErrorClass.BUSY, ErrorClass.NO_ANSWER, ErrorClass.OTHER]
 )

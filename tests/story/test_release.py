@@ -145,6 +145,7 @@ async def test_the_phrase_of_a_live_warning_does_not_release_a_drill(build: Buil
             await release.release(county.ctx, officer=county.duty, bulletin_id=wanted, typed=typed)
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("status", "text", "code"),
     [
