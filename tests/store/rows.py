@@ -120,6 +120,15 @@ LEGAL: dict[type[SQLModel], dict[str, Any]] = {
     t.LedgerLeafRow: {"seq": 0, "line_id": 1, "leaf": b"\x01" * 32},
     t.LedgerTreeRow: {"id": 1, "size": 0, "edge": b"", "root": b"\x02" * 32, "updated_at": NOW},
     t.DutyRow: {"name": "reaper", "owner": "p1", "lease_until": LATER},
+    t.PaceRow: {"name": "carrier:sms", "next_at": NOW},
+    t.CircuitRow: {"name": "sms", "changed_at": NOW},
+    t.WorkerRow: {
+        "owner": "p1",
+        "role": "worker",
+        "version": "1",
+        "started_at": NOW,
+        "seen_at": NOW,
+    },
     t.IdBlockRow: {"name": "unused"},
     t.SettingRow: {"name": "desk", "value": "县值班室"},
 }

@@ -98,7 +98,19 @@ CHECKS: dict[str, tuple[type[SQLModel], Changes, Changes]] = {
         {"state": "claimed", "claimed_until": LATER},
         {"state": "claimed"},
     ),
-    "ck_alarm_kind": (t.AlarmRow, {"kind": "channel"}, {"kind": "x"}),
+    "ck_alarm_kind": (t.AlarmRow, {"kind": "late"}, {"kind": "fire"}),
+    "ck_pace_factor": (t.PaceRow, {"factor": 0.5}, {"factor": 0.0}),
+    "ck_circuit_state": (
+        t.CircuitRow,
+        {"state": "half_open", "probe_at": NOW},
+        {"state": "ajar", "probe_at": NOW},
+    ),
+    "ck_circuit_probe": (
+        t.CircuitRow,
+        {"state": "open", "probe_at": NOW},
+        {"state": "open"},
+    ),
+    "ck_worker_role": (t.WorkerRow, {"role": "web"}, {"role": "boss"}),
     "ck_ledger_tree_one": (t.LedgerTreeRow, {"id": 1}, {"id": 2}),
 }
 

@@ -444,6 +444,11 @@ class AlarmRow(SQLModel, table=True):
             "refused",
             "help",
             "channel",
+            "late",
+            "clock",
+            "unknown",
+            "spool",
+            "database",
             name="ck_alarm_kind",
         ),
         Index("ix_alarm_open", "acknowledged_at", "id"),
@@ -457,6 +462,8 @@ class AlarmRow(SQLModel, table=True):
     raised_at: datetime
     acknowledged_at: datetime | None = None
     acknowledged_by: int | None = Field(default=None, foreign_key="officer.id")
+    ended_at: datetime | None = None
+    """When its cause was over by itself; somebody may still want to know."""
 
 
 class LedgerLineRow(SQLModel, table=True):
@@ -525,6 +532,60 @@ class DutyRow(SQLModel, table=True):
     owner: str
     fence: int = 0
     lease_until: datetime
+
+
+class PaceRow(SQLModel, table=True):
+    """How far a carrier's or a sender's pace is used up: one row serves all workers."""
+
+    __tablename__ = "pace"
+    __table_args__ = (CheckConstraint("factor > 0 AND factor <= 1", name="ck_pace_factor"),)
+
+    name: str = Field(primary_key=True, max_length=120)
+    """Such as `carrier:sms-main` or `sender:10690000`."""
+    next_at: datetime
+    """When the next part, call or request may start."""
+    factor: float = 1.0
+    """The share of the full pace that we dare since the carrier last said: too fast."""
+    throttled_at: datetime | None = None
+
+
+class CircuitRow(SQLModel, table=True):
+    """Whether a carrier is worth trying, as all workers see it."""
+
+    __tablename__ = "circuit"
+    __table_args__ = (
+        _words("state", "closed", "open", "half_open", name="ck_circuit_state"),
+        CheckConstraint("(state = 'closed') = (probe_at IS NULL)", name="ck_circuit_probe"),
+    )
+
+    name: str = Field(primary_key=True, max_length=40)
+    """The carrier."""
+    state: str = "closed"
+    failures: int = 0
+    """In a row."""
+    openings: int = 0
+    """In a row: each one waits longer for its probe."""
+    probe_at: datetime | None = None
+    """When the next probe may be sent."""
+    last_ok_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    last_error: str = ""
+    changed_at: datetime
+
+
+class WorkerRow(SQLModel, table=True):
+    """A process that works, or did: who is alive, and since when."""
+
+    __tablename__ = "worker"
+    __table_args__ = (_words("role", "worker", "web", "all", name="ck_worker_role"),)
+
+    owner: str = Field(primary_key=True, max_length=120)
+    role: str
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    passed_at: datetime | None = None
+    """The engine's last whole pass."""
 
 
 class IdBlockRow(SQLModel, table=True):
