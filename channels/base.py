@@ -32,10 +32,22 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerCalleeLimit:
-    """At most `count` sends to one address in any `seconds`."""
+    """At most `count` sends to one address in any `seconds`.
+
+    A `hard` one is the carrier's own: it would refuse. The others are courtesy.
+    """
 
     count: int
     seconds: int
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceLimit:
+    """A pace that several channels may share, such as a sender's: `sender:10690000`."""
+
+    name: str
+    per_second: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +73,8 @@ class Capabilities:
     can_poll: bool = False
     languages: frozenset[str] = frozenset({"*"})
     per_callee: tuple[PerCalleeLimit, ...] = ()
+    paces: tuple[PaceLimit, ...] = ()
+    """Further paces to keep beside `per_second`, which is the carrier's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -294,7 +294,9 @@ class AttemptRow(SQLModel, table=True):
         CheckConstraint(
             "state NOT IN ('accepted','delivered') OR sent_at IS NOT NULL", name="ck_attempt_sent"
         ),
-        _partial("ix_attempt_planned", "priority", "due_at", "id", where="state = 'planned'"),
+        _partial(
+            "ix_attempt_queue", "channel", "priority", "due_at", "id", where="state = 'planned'"
+        ),
         _partial("ix_attempt_lease", "lease_until", where="state = 'sending'"),
         _partial("ix_attempt_unknown", "due_at", where="state = 'unknown'"),
         Index("ix_attempt_callout", "callout_id"),

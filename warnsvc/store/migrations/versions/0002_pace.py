@@ -31,10 +31,18 @@ ALARM_KINDS = (
 
 
 def upgrade() -> None:
-    """Add three tables, an alarm's end, and five kinds of alarm."""
+    """Add three tables, a queue per channel, an alarm's end, and five kinds of alarm."""
     _make_pace()
     _make_circuit()
     _make_worker()
+    op.drop_index("ix_attempt_planned", "attempt")
+    op.create_index(
+        "ix_attempt_queue",
+        "attempt",
+        ["channel", "priority", "due_at", "id"],
+        sqlite_where=sa.text("state = 'planned'"),
+        postgresql_where=sa.text("state = 'planned'"),
+    )
     with op.batch_alter_table("alarm") as alarm:
         alarm.add_column(sa.Column("ended_at", INSTANT, nullable=True))
         alarm.drop_constraint("ck_alarm_kind", type_="check")
