@@ -1,0 +1,1 @@
+"""The simulation: the whole service on virtual time, seeded, with crashes and hostile carriers."""
