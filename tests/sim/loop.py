@@ -4,13 +4,15 @@
     loop.run(story(loop.clock))           a fresh loop for each run; the same seed, the same order
 
     ready steps ──► run, in seeded order ──► nothing ready? ──► jump to the next timer
-                                                  ├── work outside (`outside`) ──► really wait for it
                                                   └── no timer either ──► Deadlock
 
 Only the steps of tasks change places: callbacks of transports and futures keep theirs, because
 asyncio relies on their order. Steps that are ready together are first put into the order in which
 their tasks were made, then shuffled, so that neither addresses in memory nor PYTHONHASHSEED count.
-It never sleeps while time could jump, and never starts a thread.
+
+While something real is under way (`outside`: a statement on its way to a database) time stands
+still and only those whose work it is take steps; all others are held back until it is over, so that
+it does not matter how long it took. Only then the loop really waits. It never starts a thread.
 """
 
 # asyncio keeps its queue, its timers and its selector under private names, and nothing else says
@@ -37,7 +39,9 @@ ROUNDS_PER_INSTANT_MAX = 50_000
 ROUNDS_NAMED = 200
 """How many of the last rounds are looked at to say who keeps the loop busy."""
 OUTSIDE_SECONDS_MAX = 20.0
-"""How long, in real seconds, work outside may take before we give the run up."""
+"""How long, in real seconds, nothing may come from outside before we give the run up."""
+SILENCE_SECONDS = 0.002
+"""How long, in real seconds, an answer from outside may take before `on_silence` is asked."""
 _MICROSECONDS = 1_000_000
 
 
@@ -83,7 +87,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Called when nothing is ready and time is about to move. May make something ready."""
         self._random = random.Random(seed)
         self._serial = 0
-        self._outside = 0
+        self.on_silence: Callable[[], None] | None = None
+        """Called when work outside has not answered for a while of real time."""
+        self._outside: dict[asyncio.Task[Any], None] = {}
+        self._held: list[asyncio.Handle] = []
+        self._silence = 0.0
         self._rounds_here = 0
         self._last_steps: list[list[str]] = []
 
@@ -115,22 +123,41 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         raise RuntimeError("no threads on virtual time")
 
     @contextmanager
-    def outside(self) -> Iterator[None]:
-        """Hold time while something real is under way: a statement, a connection."""
-        self._outside += 1
+    def outside(self, *tasks: "asyncio.Task[Any]") -> Iterator[None]:
+        """Hold time, and everybody but these tasks (without any: this one), in the block."""
+        mine = tasks or (self.this_task(),)
+        self.enter_outside(*mine)
         try:
             yield
         finally:
-            self._outside -= 1
+            self.leave_outside(*mine)
+
+    def enter_outside(self, *tasks: "asyncio.Task[Any]") -> None:
+        """Hold time and everybody else until these leave."""
+        self._outside.update(dict.fromkeys(tasks))
+
+    def leave_outside(self, *tasks: "asyncio.Task[Any]") -> None:
+        """They are done outside; with the last, everybody goes on."""
+        for task in tasks:
+            self._outside.pop(task, None)
+
+    def this_task(self) -> "asyncio.Task[Any]":
+        """Return the task that asks."""
+        task = asyncio.current_task(self)
+        assert task is not None, "asked from outside a task"
+        return task
 
     # One round -------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
+        if self._held and not self._outside:
+            self._ready.extendleft(reversed(self._held))
+            self._held.clear()
         self._drop_cancelled_timers()
         self._let_happen()
         self._ready_due_timers()
-        batch = self._in_seeded_order(list(self._ready))
-        self.rounds += 1
+        batch = list(self._ready)
+        batch = self._hold_others(batch) if self._outside else self._in_seeded_order(batch)
         self._guard(batch)
         self._ready.clear()
         for place, handle in enumerate(batch):
@@ -145,29 +172,41 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _let_happen(self) -> None:
         """See to it that something is ready: what has come, or what time brings."""
-        if len(self._selector.get_map()) > 1 and not self._outside:
+        if len(self._selector.get_map()) > 1:  # More than the loop's own.
             self._process_events(self._selector.select(0))
-        while not self._ready and not self._stopping:
-            if self._outside:
-                self._wait_outside()
-                return
-            if self.before_jump is not None:
-                self.before_jump()
-                if self._ready:
-                    return
-                self._drop_cancelled_timers()
-            if not self._scheduled:
-                raise Deadlock(f"nothing can happen any more:\n{_waiting(self._tasks())}")
-            self._jump(self._scheduled[0]._when)
-            return
-        if self._outside:
-            self._process_events(self._selector.select(0))
+        if self._ready or self._stopping:
+            self._silence = 0.0
+        elif self._outside:
+            self._wait_outside()
+        else:
+            self._let_time_pass()
 
     def _wait_outside(self) -> None:
-        events = self._selector.select(OUTSIDE_SECONDS_MAX)
-        if not events and not self._ready:
-            raise OutsideStuck(f"no answer in {OUTSIDE_SECONDS_MAX} s:\n{_waiting(self._tasks())}")
+        events = self._selector.select(SILENCE_SECONDS)
         self._process_events(events)
+        self._silence = 0.0 if events else self._silence + SILENCE_SECONDS
+        if self._silence > OUTSIDE_SECONDS_MAX:
+            raise OutsideStuck(f"no answer in {OUTSIDE_SECONDS_MAX} s:\n{_waiting(self._outside)}")
+        if not events and self.on_silence is not None:
+            self.on_silence()
+
+    def _let_time_pass(self) -> None:
+        if self.before_jump is not None:
+            self.before_jump()
+            self._drop_cancelled_timers()
+        if self._ready:
+            return
+        if not self._scheduled:
+            raise Deadlock(f"nothing can happen any more:\n{_waiting(self._tasks())}")
+        self._jump(self._scheduled[0]._when)
+
+    def _hold_others(self, batch: list[asyncio.Handle]) -> list[asyncio.Handle]:
+        """Return what may run while somebody is outside; keep the steps of all others."""
+        mine: list[asyncio.Handle] = []
+        for handle in batch:
+            task = _task_of(handle)
+            (mine if task is None or task in self._outside else self._held).append(handle)
+        return mine
 
     def _jump(self, when: float) -> None:
         # A timer's instant is a float; ours is the first whole microsecond that reaches it.
@@ -199,6 +238,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return batch
 
     def _guard(self, batch: list[asyncio.Handle]) -> None:
+        if self._outside:  # How many rounds that takes depends on the machine.
+            return
+        self.rounds += 1
         self._rounds_here += 1
         if self._rounds_here <= ROUNDS_PER_INSTANT_MAX - ROUNDS_NAMED:
             return
@@ -217,6 +259,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _end(self) -> None:
         self.before_jump = None
+        self._outside.clear()
         left = self._tasks()
         for task in left:
             task.cancel()
