@@ -75,6 +75,8 @@ class Capabilities:
     per_callee: tuple[PerCalleeLimit, ...] = ()
     paces: tuple[PaceLimit, ...] = ()
     """Further paces to keep beside `per_second`, which is the carrier's."""
+    many_hosts: bool = False
+    """Each address is a host of its own: one that is down says nothing of the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

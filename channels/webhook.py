@@ -117,7 +117,10 @@ class WebhookChannel:
             raise ValueError("a webhook channel needs a secret")
         self.name = name
         self.capabilities = Capabilities(
-            kind=ChannelKind.WEBHOOK, inbound_countries=frozenset("*"), per_second=per_second
+            kind=ChannelKind.WEBHOOK,
+            inbound_countries=frozenset("*"),
+            per_second=per_second,
+            many_hosts=True,
         )
         self._keys = tuple(signature.webhook_key(secret) for secret in secrets)
         self._allow_private = allow_private

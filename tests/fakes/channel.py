@@ -110,7 +110,7 @@ class FakeChannel:
             kind=kind,
             inbound_countries=frozenset("*"),
             dtmf=kind is ChannelKind.VOICE,
-            per_second=50.0,
+            per_second=100_000.0,
             lines=30 if kind is ChannelKind.VOICE else 0,
             can_cancel=True,
             can_lookup=True,

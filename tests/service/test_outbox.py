@@ -9,7 +9,7 @@ from channels.errors import ErrorClass
 from tests.fakes.channel import Reject
 from tests.fakes.county import County
 from tests.fakes.faulty_store import FaultyStore
-from warnsvc import outbox as outbox_module
+from warnsvc.outbox import record as outbox_module
 from warnsvc.outbox import Outbox
 from warnsvc.store.attempt import Outcome
 from warnsvc.store.port import IntegrityFault, Store

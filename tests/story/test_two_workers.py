@@ -38,7 +38,7 @@ async def test_two_outboxes_claim_disjoint_sets(store: Store, second_store: Stor
         for _ in range(4):
             async with from_store.unit() as unit:
                 claimed = await claim(
-                    unit, owner=owner, now=now, lease_until=now, limit=7, channels=["sms", "voice"]
+                    unit, owner=owner, now=now, lease_until=now, limit=7, channel="sms"
                 )
                 await asyncio.sleep(0)  # the other one looks while these are held
             taken += [attempt.id for attempt in claimed]
@@ -46,7 +46,7 @@ async def test_two_outboxes_claim_disjoint_sets(store: Store, second_store: Stor
 
     one, other = await asyncio.gather(claim_some(store, "one"), claim_some(second_store, "other"))
 
-    assert len(one) == len(other) == 28
+    assert len(one) + len(other) == 40
     assert not set(one) & set(other)
 
 
@@ -137,10 +137,9 @@ async def test_recording_and_applying_at_once_do_not_hinder_each_other(
     outbox = Outbox(other, county.channels, owner="other")
     for village in county.villages[::5]:
         county.voice.script(Reject(), to=village.first.phone.address)
-    await asyncio.gather(county.outbox._claim(), outbox._claim())
+    await asyncio.gather(county.outbox.claim(), outbox.claim())
     for box in (county.outbox, outbox):
-        while not box._queue.empty():
-            await box._send(*box._queue.get_nowait())
+        await box.send()
     for channel in (county.sms, county.voice):
         for taken in channel.taken:
             channel.receipt(taken, ReceiptWord.SENT)
@@ -150,8 +149,8 @@ async def test_recording_and_applying_at_once_do_not_hinder_each_other(
     await county.take_mail()
 
     await asyncio.gather(
-        county.outbox._record_batch(),
-        outbox._record_batch(),
+        county.outbox.record(),
+        outbox.record(),
         apply_inbound(county.ctx),
         apply_inbound(other),
         apply_inbound(county.ctx),
@@ -174,7 +173,7 @@ async def test_recording_and_applying_at_once_do_not_hinder_each_other(
 async def test_two_reapers_and_two_sequencers_do_it_once(store: Store, second_store: Store) -> None:
     county = await County.build(store, villages=20, tiers=1)
     await county.release(await county.signed())
-    await county.outbox._claim()  # and then the process is gone
+    await county.outbox.claim()  # and then the process is gone
     county.crash()
     other = _second(county, second_store)
     county.clock.move(minutes=2)

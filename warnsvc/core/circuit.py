@@ -3,7 +3,7 @@
     closed ──FAILURES_MAX in a row, or a refused account──► open ──probe_at──► half_open
        ▲                                                     ▲ │                  │
        └───────────────── a probe was answered ──────────────┼─┼──────────────────┤
-                                                             └─┴── it failed ◄────┘   longer each time
+                                                             └─┴── it failed ◄────┘ longer each time
 
 While it is open nothing is sent: what is due stays planned and goes out when the carrier is back,
 or ends with its window. A carrier that answers "no such number" works; one that does not answer,
@@ -89,12 +89,8 @@ def _after(circuit: Circuit, fact: Told, words: str, now: datetime) -> Circuit:
         closed = replace(circuit, failures=0, last_ok_at=now)
         if circuit.state is CircuitState.CLOSED:
             return closed
-        return replace(
-            closed, state=CircuitState.CLOSED, openings=0, probe_at=None, changed_at=now
-        )
-    failed = replace(
-        circuit, failures=circuit.failures + 1, last_failed_at=now, last_error=words
-    )
+        return replace(closed, state=CircuitState.CLOSED, openings=0, probe_at=None, changed_at=now)
+    failed = replace(circuit, failures=circuit.failures + 1, last_failed_at=now, last_error=words)
     if circuit.state is CircuitState.OPEN:
         return failed  # sent before it was opened
     enough = failed.failures >= FAILURES_MAX or fact is Told.REFUSED_US

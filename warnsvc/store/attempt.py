@@ -71,12 +71,12 @@ async def claim(
     now: datetime,
     lease_until: datetime,
     limit: int,
-    channels: Sequence[str],
+    channel: str,
 ) -> list[Claimed]:
-    """Take up to `limit` due attempts: danger before rank before age."""
+    """Take up to `limit` due attempts of a channel: danger before rank before age."""
     rows = await unit.fetch(
         "WITH due AS MATERIALIZED ("
-        " SELECT id FROM attempt WHERE state = 'planned' AND due_at <= $1 AND channel = ANY($5)"
+        " SELECT id FROM attempt WHERE state = 'planned' AND channel = $5 AND due_at <= $1"
         " ORDER BY priority, due_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)"
         " UPDATE attempt SET state = 'sending', lease_owner = $3, lease_until = $4,"
         " send_count = attempt.send_count + 1 FROM due WHERE attempt.id = due.id"
@@ -87,17 +87,45 @@ async def claim(
         limit,
         owner,
         lease_until,
-        list(channels),
+        channel,
     )
     claimed = [Claimed._make(row) for row in rows]
     claimed.sort(key=lambda a: (a.priority, a.id))
     return claimed
 
 
+async def due_channels(unit: Unit, channels: Sequence[str], *, now: datetime) -> list[str]:
+    """Return those of these channels that have something to send."""
+    rows = await unit.fetch(
+        "SELECT g.channel FROM unnest($1::text[]) AS g(channel) WHERE EXISTS (SELECT 1 FROM attempt"
+        " WHERE state = 'planned' AND attempt.channel = g.channel AND due_at <= $2)",
+        list(channels),
+        now,
+    )
+    return [row["channel"] for row in rows]
+
+
+async def put_back(unit: Unit, later: Sequence[tuple[int, datetime]], *, owner: str) -> None:
+    """Give up claims of our own before anything was sent: (attempt, when it is due again)."""
+    await unit.execute(
+        "UPDATE attempt SET state = 'planned', due_at = g.due_at, lease_owner = NULL,"
+        " lease_until = NULL, send_count = attempt.send_count - 1"
+        " FROM unnest($1::int[], $2::timestamptz[]) AS g(id, due_at)"
+        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $3",
+        [attempt_id for attempt_id, _ in later],
+        [due_at for _, due_at in later],
+        owner,
+    )
+
+
 class Outcome(NamedTuple):
-    """What a send came to. `state`: accepted, failed, unknown, expired, planned (again later)."""
+    """What a send came to. `state`: accepted, failed, unknown, expired, planned (again later).
+
+    `send_count` is the fence: a claim that was taken from us and given out again counts one more.
+    """
 
     attempt_id: int
+    send_count: int
     state: str
     at: datetime
     carrier: str = ""
@@ -112,7 +140,11 @@ _ENDED = frozenset({"failed", "expired", "undelivered", "cancelled"})
 
 
 async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str) -> None:
-    """Write outcomes of our own leases. What a receipt has already moved on keeps its state."""
+    """Write outcomes of our own leases. What a receipt has already moved on keeps its state.
+
+    What goes back to `planned` was not taken by the carrier and is not counted as sent; a refusal
+    of our account is, because one that only ever meets those must end some day.
+    """
     rows = [
         (
             o.attempt_id,
@@ -124,6 +156,7 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
             o.error_text,
             o.at if o.state in _ENDED else None,
             o.due_at,
+            o.send_count,
         )
         for o in sorted(outcomes, key=attrgetter("attempt_id"))  # as receipts take them
     ]
@@ -132,12 +165,16 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
         " reference = COALESCE(attempt.reference, g.reference),"
         " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = g.error_class,"
         " error_text = g.error_text, ended_at = g.ended_at, state = g.state, lease_owner = NULL,"
-        " lease_until = NULL, due_at = COALESCE(g.due_at, attempt.due_at)"
+        " lease_until = NULL, due_at = COALESCE(g.due_at, attempt.due_at),"
+        " send_count = attempt.send_count - CASE WHEN g.state = 'planned'"
+        " AND COALESCE(g.error_class, '') <> 'config' THEN 1 ELSE 0 END"
         " FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],"
-        " $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[])"
-        " AS g(id, state, carrier, reference, sent_at, error_class, error_text, ended_at, due_at)"
-        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $10",
-        *_columns(rows, 9),
+        " $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::int[])"
+        " AS g(id, state, carrier, reference, sent_at, error_class, error_text, ended_at, due_at,"
+        " fence)"
+        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $11"
+        " AND attempt.send_count = g.fence",
+        *_columns(rows, 10),
         owner,
     )
 

@@ -132,7 +132,13 @@ async def end_channel_alarm(unit: Unit, carrier: str, *, now: datetime) -> None:
 
 
 async def starts_of(
-    unit: Unit, channel: str, addresses: Sequence[str], *, but: Sequence[int], now: datetime, seconds: int
+    unit: Unit,
+    channel: str,
+    addresses: Sequence[str],
+    *,
+    but: Sequence[int],
+    now: datetime,
+    seconds: int,
 ) -> dict[str, list[datetime]]:
     """Return when these addresses were sent to lately; what is under way counts as now."""
     rows = await unit.fetch(

@@ -1,0 +1,175 @@
+"""A lane: what one channel of this process has claimed, on its way to the carrier.
+
+    put ──► queue ──► at its slot ──► still ours? still valid? ──► channel.send ──► done
+
+Each channel has a lane of its own, so that a slow one holds up no other. A lane never claims and
+never writes; it hands on what came of each send.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.base import Channel, OutcomeKind, SendOutcome, SendRequest
+from channels.errors import ErrorClass
+from warnsvc.service.context import Context
+from warnsvc.store.attempt import Claimed, Outcome
+from warnsvc.store.inbound import clean
+
+log = structlog.get_logger(__name__)
+
+UNKNOWN_WAIT_SECONDS = 10.0
+"""A callback often answers an unknown by itself; look up after that."""
+EARLY = timedelta(milliseconds=5)
+"""A slot this near is now: a nap is not worth it."""
+ACCOUNT_TRIES_MAX = 3
+"""One that always meets "your account is wrong" may itself be what is wrong."""
+ACCOUNT_PAUSE_SECONDS = 5.0
+"""Others go first: the circuit's probe should not be the same one every time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One claimed send, with its words and its slot."""
+
+    attempt: Claimed
+    text: str
+    language: str
+    token: str
+    slot_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a load. `outcome` is None when it was no longer ours to send."""
+
+    attempt: Claimed
+    outcome: Outcome | None
+    carrier: str
+    said: SendOutcome | None = None
+    """None when the carrier was not asked."""
+
+    @property
+    def answer(self) -> str:
+        """What the callee answered in the same breath."""
+        return self.said.answer if self.said is not None else ""
+
+
+class Lane:
+    """Sends through one channel, up to `concurrency` at once."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        kind: str,
+        channel: Channel,
+        *,
+        concurrency: int,
+        alive: Callable[[datetime], bool],
+        done: Callable[[Sent], None],
+    ) -> None:
+        """`alive`: whether the others still count on this process; else its leases are gone."""
+        self.kind = kind
+        self.channel = channel
+        self.concurrency = concurrency
+        self._ctx = ctx
+        self._base = ctx.settings.public_url
+        self._alive = alive
+        self._done = done
+        self._queue: asyncio.Queue[Load] = asyncio.Queue()
+
+    @property
+    def waiting(self) -> int:
+        """Claimed and not yet being sent."""
+        return self._queue.qsize()
+
+    def put(self, load: Load) -> None:
+        """Take a claimed send."""
+        self._queue.put_nowait(load)
+
+    async def send_forever(self) -> None:
+        """One of the lane's senders."""
+        clock = self._ctx.clock
+        while True:
+            load = await self._queue.get()
+            if load.slot_at - clock.now() > EARLY:
+                await clock.sleep_until(load.slot_at)
+            self._done(await self._send(load))
+
+    async def send_all(self) -> None:
+        """Send what is here, one after another and without waiting for slots."""
+        while not self._queue.empty():
+            self._done(await self._send(self._queue.get_nowait()))
+
+    async def _send(self, load: Load) -> Sent:
+        attempt, channel = load.attempt, self.channel
+        now = self._ctx.clock.now()
+        if load.lease_until <= now or not self._alive(now):
+            log.warning("outbox.lease_lost", attempt=attempt.id, channel=channel.name)
+            return Sent(attempt, None, channel.name)
+        if attempt.valid_until <= now:
+            return Sent(attempt, _outcome(attempt, "expired", now, "expired"), channel.name)
+        try:
+            said = await channel.send(self._request(load))
+        except Exception as fault:  # a mistake in an adapter must not stop the others
+            log.exception("outbox.send_raised", attempt=attempt.id, channel=channel.name)
+            said = SendOutcome(
+                kind=OutcomeKind.UNKNOWN,
+                error_class=ErrorClass.AMBIGUOUS,
+                reason=type(fault).__name__,
+            )
+        return Sent(attempt, self._read(attempt, said), channel.name, said)
+
+    def _request(self, load: Load) -> SendRequest:
+        attempt, base = load.attempt, self._base
+        answer_url = ""
+        if attempt.channel == "webhook":
+            answer_url = f"{base}/a/{self._ctx.token('callout', attempt.callout_id)}"
+        return SendRequest(
+            token=load.token,
+            to=attempt.address,
+            text=load.text,
+            language=load.language,
+            valid_until=attempt.valid_until,
+            callback_url=f"{base}/callbacks/{self.channel.name}/{load.token}",
+            answer_url=answer_url,
+        )
+
+    def _read(self, attempt: Claimed, said: SendOutcome) -> Outcome:
+        now = self._ctx.clock.now()
+        carrier, reference = self.channel.name, clean(said.reference) or None
+        if said.kind is OutcomeKind.ACCEPTED:  # nearly always
+            return Outcome(attempt.id, attempt.send_count, "accepted", now, carrier, reference)
+        state, due_at = _not_accepted(attempt, said, now)
+        return Outcome(
+            attempt.id,
+            attempt.send_count,
+            state,
+            now,
+            carrier=carrier,
+            reference=reference,
+            error_class=said.error_class.value if said.error_class else None,
+            error_text=clean(f"{said.code} {said.reason}".strip()) or None,
+            due_at=due_at,
+        )
+
+
+def _outcome(attempt: Claimed, state: str, now: datetime, error_class: str) -> Outcome:
+    return Outcome(attempt.id, attempt.send_count, state, now, error_class=error_class)
+
+
+def _not_accepted(
+    attempt: Claimed, said: SendOutcome, now: datetime
+) -> tuple[str, datetime | None]:
+    """Return where a send goes that the carrier did not take, and when it is due there."""
+    if said.kind is OutcomeKind.THROTTLED:
+        return "planned", now + timedelta(seconds=said.retry_after or 1.0)
+    if said.kind is OutcomeKind.UNKNOWN:
+        return "unknown", now + timedelta(seconds=UNKNOWN_WAIT_SECONDS)
+    if said.error_class is ErrorClass.CONFIG and attempt.send_count < ACCOUNT_TRIES_MAX:
+        return "planned", now + timedelta(seconds=ACCOUNT_PAUSE_SECONDS)
+    return "failed", None

@@ -1,0 +1,180 @@
+"""One process's outbox: the tasks that claim, send, record and look up."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+
+from channels.base import Channel, ReceiptEvent
+from warnsvc.outbox.claim import Claimer
+from warnsvc.outbox.lane import Lane
+from warnsvc.outbox.record import RECORD_EVERY_SECONDS, Recorder
+from warnsvc.service.context import Context
+from warnsvc.service.unknown import resolve_unknown
+from warnsvc.store.attempt import due_unknowns
+from warnsvc.store.port import StoreFault
+
+log = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 1.0
+"""The poll behind the wake-ups."""
+NAP_SECONDS = 0.005
+"""The shortest wait for a slot: shorter ones cost more than they save."""
+RESOLVE_BATCH = 100
+
+
+def _always(_now: datetime) -> bool:
+    return True
+
+
+class Outbox:
+    """Sends what is due through the channels of this process."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        channels: Mapping[str, Channel],
+        *,
+        owner: str,
+        alive: Callable[[datetime], bool] = _always,
+    ) -> None:
+        """`channels`: by kind. `alive`: whether the other workers still count on this one."""
+        self._ctx = ctx
+        self._channels = dict(channels)
+        self._recorder = Recorder(ctx, channels, owner=owner, recorded=self._off_hands)
+        self._lanes = {
+            kind: Lane(
+                ctx,
+                kind,
+                channel,
+                concurrency=ctx.settings.dispatch_concurrency,
+                alive=alive,
+                done=self._recorder.add,
+            )
+            for kind, channel in channels.items()
+        }
+        self._claimer = Claimer(ctx, self._lanes, owner=owner)
+        self._wake = asyncio.Event()
+        self._in_flight = 0
+        self._stopping = False
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Claimed and not yet recorded."""
+        return self._in_flight
+
+    async def drain(self, seconds: float) -> None:
+        """Claim no more, and wait so long for what is under way to be recorded."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._in_flight:  # noqa: ASYNC110 - many tasks lower it
+                    await asyncio.sleep(RECORD_EVERY_SECONDS)
+
+    async def run(self) -> None:
+        """Claim, send and record until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._claim_forever(), name="outbox-claim")
+            group.create_task(self._recorder.run(), name="outbox-record")
+            group.create_task(self._resolve_forever(), name="outbox-resolve")
+            for lane in self._lanes.values():
+                for n in range(lane.concurrency):
+                    group.create_task(lane.send_forever(), name=f"outbox-{lane.kind}-{n}")
+
+    async def step(self) -> int:
+        """Claim one batch, send it in its order, record it; returns how many were claimed.
+
+        What `run` does with many tasks at once, in one: for tests and for virtual time. An outcome
+        that cannot be recorded is kept for the next step. Raises StoreFault.
+        """
+        taken = await self.claim()
+        await self.send()
+        await self.record()
+        return taken
+
+    async def send(self) -> None:
+        """Send what is claimed, one after another."""
+        for lane in self._lanes.values():
+            await lane.send_all()
+
+    async def record(self) -> None:
+        """Write what has gathered. Raises StoreFault."""
+        await self._recorder.flush()
+
+    async def claim(self) -> int:
+        """Claim what every lane has room for; returns how many. Raises StoreFault."""
+        if self._stopping:
+            return 0
+        taken = await self._claimer.claim()
+        self._in_flight += taken
+        return taken
+
+    def _off_hands(self, count: int) -> None:
+        self._in_flight -= count
+        self._wake.set()
+
+    async def _claim_forever(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                taken = await self.claim()
+            except StoreFault as fault:
+                log.error("outbox.claim_failed", error=str(fault))
+                taken = 0
+            if not taken:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._pause())
+
+    def _pause(self) -> float:
+        """How long nothing can be claimed, unless somebody wakes us."""
+        at = self._claimer.opens_at
+        if at is None:
+            return IDLE_SECONDS
+        seconds = (at - self._ctx.clock.now()).total_seconds()
+        return min(IDLE_SECONDS, max(NAP_SECONDS, seconds))
+
+    # Unknown ---------------------------------------------------------------------------------
+
+    async def _resolve_forever(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_SECONDS)
+            try:
+                await self.resolve()
+            except StoreFault as fault:
+                log.error("outbox.resolve_failed", error=str(fault))
+
+    async def resolve(self) -> int:
+        """Look up the unknowns that are due; returns how many."""
+        async with self._ctx.store.view() as unit:
+            rows = await due_unknowns(unit, now=self._ctx.clock.now(), limit=RESOLVE_BATCH)
+        channels = [self._channels.get(row["channel"]) for row in rows]
+        answers = await asyncio.gather(
+            *(self._look_up(c, row["id"]) for c, row in zip(channels, rows, strict=True))
+        )
+        for row, channel, seen in zip(rows, channels, answers, strict=True):
+            await resolve_unknown(
+                self._ctx,
+                attempt_id=row["id"],
+                bulletin_id=row["bulletin_id"],
+                send_count=row["send_count"],
+                valid_until=row["valid_until"],
+                channel=channel,
+                seen=seen,
+            )
+        return len(rows)
+
+    async def _look_up(self, channel: Channel | None, attempt_id: int) -> list[ReceiptEvent] | None:
+        """Return what the carrier knows of a try; None when it does not say."""
+        if channel is None or not channel.capabilities.can_lookup:
+            return None
+        try:
+            return await channel.lookup(self._ctx.token("attempt", attempt_id))
+        except Exception:  # a mistake in an adapter must not stop the others
+            log.exception("outbox.lookup_raised", attempt=attempt_id, channel=channel.name)
+            return None
