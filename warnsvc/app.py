@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from secrets import token_hex
 
 import structlog
 from aiohttp import web
@@ -27,6 +28,7 @@ from warnsvc.resource import check_packages, templates_dir
 from warnsvc.secret import signing_secrets
 from warnsvc.service.context import Context
 from warnsvc.service.intake import Intake
+from warnsvc.service.timekeeper import start_time
 from warnsvc.settings import CarrierSettings, Settings
 from warnsvc.store.migrate import require_head, require_head_of
 from warnsvc.store.open import open_reading, open_store
@@ -55,7 +57,7 @@ class House:
     channels: Mapping[str, Channel]
     """By name."""
     owner: str
-    """This process, as leases name it."""
+    """This process, as leases name it: no other ever had or will have the same name."""
 
     @property
     def by_kind(self) -> dict[str, Channel]:
@@ -83,6 +85,7 @@ async def open_house(
     channels = channels_of(settings, clock)
     store = await _open_store(settings, reading=reading)
     try:
+        await start_time(store, clock)
         renderer = Renderer(templates_dir(), issuer=settings.install_name, zone=settings.zone)
         capabilities: dict[str, Capabilities] = {}
         for channel in channels.values():
@@ -96,11 +99,16 @@ async def open_house(
             keys=signing_secrets(settings),
             pack=pack,
         )
-        yield House(ctx=ctx, channels=channels, owner=f"{socket.gethostname()}:{os.getpid()}")
+        yield House(ctx=ctx, channels=channels, owner=_new_owner())
     finally:
         for channel in channels.values():
             await channel.close()
         await store.close()
+
+
+def _new_owner() -> str:
+    """Return a name for this process. In a container every process has the same number."""
+    return f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
 
 
 def channels_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
