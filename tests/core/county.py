@@ -206,7 +206,7 @@ class County:
         ids = {m.callout_id for e in loaded for t in e.tiers for m in t.members} | set(also)
         return Case(
             bulletin_id=1, rule=self.rule, now=self.now, escalations=loaded,
-            callouts=[self.callouts[i] for i in sorted(ids)],
+            callouts={i: self.callouts[i] for i in sorted(ids)},
             region_names={e.id: e.region_code for e in loaded},
             tried={i: tried for i in ids if (tried := [a.tried for a in self.calls(i)])},
             called_for={i: self.called_for(i) for i in ids},

@@ -7,23 +7,56 @@
        └── stop ──► stopped ◄── stop (answered elsewhere, lifted, expired)
 
 From every state but `answered` a later answer leads to `answered`: a late answer is kept. The rung
-only rises. Round k of the sequence is due at `started_at + after_seconds(k)`, and never closer to
-the round before it than the rule spaces them, so that a stall is not followed by a volley. Attempt
-numbers count per tier and channel, so that the database's unique key stops a second fan-out.
+only rises. When and by what he is called next is `core.round`'s. Attempt numbers count per tier and
+channel, so that the database's unique key stops a second fan-out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
-from contacts.contact import Number, channels_of
+from contacts.contact import Number
 from warnsvc.core.answer import AnswerKind
-from warnsvc.core.pack import Step, TierRule
+from warnsvc.core.pack import TierRule
+from warnsvc.core.round import (
+    ATTEMPTS_PER_CHANNEL_MAX,
+    Failure,
+    PlanAttempt,
+    Tried,
+    instead,
+    is_away,
+    plans,
+    round_due_at,
+    round_of,
+    usable_addresses,
+)
 
-ATTEMPTS_PER_CHANNEL_MAX = 12
-"""A stop against a loop of failing addresses; three rounds and four numbers need no more."""
+__all__ = [
+    "ACTIVE",
+    "ATTEMPTS_PER_CHANNEL_MAX",
+    "HOPELESS",
+    "Answered",
+    "AttemptFailed",
+    "CallByHand",
+    "Callout",
+    "CalloutState",
+    "CancelUnsent",
+    "Effect",
+    "Fact",
+    "Failure",
+    "GiveUp",
+    "PlanAttempt",
+    "Raised",
+    "Start",
+    "StepDue",
+    "Stop",
+    "Tried",
+    "Unreachable",
+    "decide",
+]
+"""What rounds are made of is part of what a callout decides about, so it is found here too."""
 
 
 class CalloutState(StrEnum):
@@ -48,33 +81,7 @@ class CalloutState(StrEnum):
 ACTIVE = frozenset({CalloutState.CALLING, CalloutState.UNREACHABLE})
 HOPELESS = frozenset({CalloutState.REFUSED, CalloutState.UNREACHABLE})
 """No tier waits for these. Who was silent before is called anew, so he is not among them."""
-FALLBACK_CHANNELS = ("voice", "sms", "webhook")
-"""Where to turn when a channel has no address left: what wakes people first."""
-
 _STOPPABLE = frozenset({CalloutState.WAITING, CalloutState.CALLING, CalloutState.UNREACHABLE})
-
-
-class Failure(StrEnum):
-    """What a failed attempt says about its address, in the callout's own terms."""
-
-    DEAD = "dead"
-    """Useless on this channel: the next address now."""
-    AWAY = "away"
-    """Switched off or out of coverage."""
-    MISSED = "missed"
-    """Rang, busy, voicemail, expired: try again in the next round."""
-
-
-class Tried(NamedTuple):
-    """An attempt as the callout sees it. A tuple, because a release makes a hundred thousand."""
-
-    channel: str
-    tier: int
-    number: int
-    address: str
-    failure: Failure | None = None
-    ended: bool = False
-    """Ended without a failure means that it arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +156,6 @@ class GiveUp:
 Fact = Start | StepDue | AttemptFailed | Answered | Raised | Stop | GiveUp
 
 
-class PlanAttempt(NamedTuple):
-    """Send this."""
-
-    channel: str
-    tier: int
-    number: int
-    address: str
-
-
 @dataclass(frozen=True, slots=True)
 class CancelUnsent:
     """Whatever is planned and not yet sent is not needed any more."""
@@ -208,12 +206,12 @@ def _start(
         return state, ()
     if not state.robot_ok:
         return _begun(state, fact, CalloutState.CALLING, len(rule.steps), None), (CallByHand(),)
-    usable = _usable(state, tried)
+    usable = usable_addresses(state.numbers, tried)
     if not usable:
         return _begun(state, fact, CalloutState.UNREACHABLE, 0, None), (Unreachable(away=False),)
-    due_at = _due_at(rule, fact.now, 1, fact.now)
+    due_at = round_due_at(rule, fact.now, 1, fact.now)
     begun = _begun(state, fact, CalloutState.CALLING, 1, due_at)
-    return begun, _attempts(fact.tier, rule.steps[0], usable, tried)
+    return begun, round_of(fact.tier, rule.steps[0], usable, tried)
 
 
 def _begun(
@@ -243,105 +241,25 @@ def _step_due(
         return state, ()
     assert state.started_at is not None, "a callout that is called has begun"
     following = state.step + 1
-    due_at = _due_at(rule, state.started_at, following, now)
-    effects = _attempts(state.tier, rule.steps[state.step], _usable(state, tried), tried)
+    due_at = round_due_at(rule, state.started_at, following, now)
+    usable = usable_addresses(state.numbers, tried)
+    effects = round_of(state.tier, rule.steps[state.step], usable, tried)
     return replace(state, step=following, due_at=due_at), effects
-
-
-def _due_at(rule: TierRule, started_at: datetime, step: int, now: datetime) -> datetime | None:
-    """When the round with this index is due, the round before it being planned `now`."""
-    if step >= len(rule.steps):
-        return None
-    after = rule.steps[step].after_seconds
-    spaced = now + timedelta(seconds=after - rule.steps[step - 1].after_seconds)
-    return max(started_at + timedelta(seconds=after), spaced)
-
-
-def _usable(state: Callout, tried: Sequence[Tried]) -> dict[str, list[str]]:
-    """Channel → addresses that are not known to be dead on it, best first."""
-    dead = {(t.channel, t.address) for t in tried if t.failure is Failure.DEAD} if tried else ()
-    found: dict[str, list[str]] = {}
-    for number in state.numbers:
-        if number.failed:
-            continue
-        for channel in channels_of(number.kind):
-            if (channel, number.address) not in dead:
-                found.setdefault(channel, []).append(number.address)
-    return found
-
-
-def _attempts(
-    tier: int, step: Step, usable: dict[str, list[str]], tried: Sequence[Tried]
-) -> tuple[PlanAttempt, ...]:
-    """The round's channels that reach him; when none does, any one that does."""
-    channels: Iterable[str] = [channel for channel in step.channels if channel in usable]
-    return _plans(tier, channels or tuple(usable)[:1], usable, tried)
-
-
-def _plans(
-    tier: int, channels: Iterable[str], usable: dict[str, list[str]], tried: Sequence[Tried]
-) -> tuple[PlanAttempt, ...]:
-    if not tried:  # A release plans a hundred thousand of these.
-        return tuple([PlanAttempt(channel, tier, 1, usable[channel][0]) for channel in channels])
-    planned = [_plan(tier, channel, usable[channel], tried) for channel in channels]
-    return tuple([plan for plan in planned if plan is not None])
-
-
-def _plan(
-    tier: int, channel: str, addresses: Sequence[str], tried: Sequence[Tried]
-) -> PlanAttempt | None:
-    """The next attempt on a channel, turning through his addresses. None at the limit."""
-    before = [t for t in tried if t.channel == channel and t.tier == tier]
-    if len(before) >= ATTEMPTS_PER_CHANNEL_MAX:
-        return None
-    alive = sum(1 for t in before if t.failure is not Failure.DEAD)
-    number = max((t.number for t in before), default=0) + 1
-    return PlanAttempt(channel, tier, number, addresses[alive % len(addresses)])
 
 
 def _attempt_failed(state: Callout, tried: Sequence[Tried]) -> tuple[Callout, tuple[Effect, ...]]:
     if state.state is not CalloutState.CALLING or not tried:
         return state, ()
-    usable = _usable(state, tried)
+    usable = usable_addresses(state.numbers, tried)
     if not usable:
         return _unreachable(state, None), (Unreachable(away=False),)
-    if all(_away(a, tried) for addresses in usable.values() for a in addresses):
+    if all(is_away(a, tried) for addresses in usable.values() for a in addresses):
         return _unreachable(state, state.due_at), (Unreachable(away=True),)
-    return state, _plans(state.tier, _instead(state.tier, usable, tried), usable, tried)
+    return state, plans(state.tier, instead(state.tier, usable, tried), usable, tried)
 
 
 def _unreachable(state: Callout, due_at: datetime | None) -> Callout:
     return replace(state, state=CalloutState.UNREACHABLE, due_at=due_at)
-
-
-def _away(address: str, tried: Sequence[Tried]) -> bool:
-    """Whether the phone is off: a channel's latest word says so, and none says the opposite.
-
-    A text that was merely taken proves nothing: carriers hold it for hours. A call under way or one
-    that rang does, and so does a text that arrived.
-    """
-    latest = {t.channel: t for t in tried if t.address == address}.values()
-    arrived = any(t.ended and t.failure is None for t in latest)
-    rang = any(t.channel == "voice" and t.failure in {None, Failure.MISSED} for t in latest)
-    return not arrived and not rang and any(t.failure is Failure.AWAY for t in latest)
-
-
-def _instead(tier: int, usable: dict[str, list[str]], tried: Sequence[Tried]) -> list[str]:
-    """The channels to use now, because the latest address on one turned out dead.
-
-    The next address of the same channel; when there is none, another channel, unless something else
-    was sent since or is under way.
-    """
-    latest = {t.channel: (place, t) for place, t in enumerate(tried) if t.tier == tier}
-    wanted: dict[str, None] = {}
-    for place, last in latest.values():
-        if last.failure is not Failure.DEAD:
-            continue
-        if last.channel in usable:
-            wanted[last.channel] = None
-        elif place == len(tried) - 1 and all(t.ended for t in tried):
-            wanted[next(channel for channel in FALLBACK_CHANNELS if channel in usable)] = None
-    return list(wanted)
 
 
 def _raised(state: Callout, rung: int) -> Callout:

@@ -353,7 +353,7 @@ async def _insert(
         rule=rule,
         now=now,
         escalations=escalations,
-        callouts=callouts,
+        callouts={c.id: c for c in callouts},
         region_names=names,
     )
     case.open_all()

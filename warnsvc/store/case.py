@@ -153,7 +153,7 @@ async def _case(
             _escalation(row, by_escalation.get(row["id"], ()), callouts, rule)
             for row in escalations
         ],
-        callouts=callouts.values(),
+        callouts=callouts,
         region_names={row["id"]: row["region_name"] for row in escalations},
         tried=await _tried(unit, begun),
         called_for=await _called_for(unit, begun),
