@@ -13,6 +13,7 @@ values may be secrets. Adding an adapter is one line in `ADAPTERS`.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,11 +116,28 @@ def _values(spec: ChannelSpec) -> dict[str, Any]:
         raise ChannelMisconfigured(f"channel {spec.name}: secrets is a list")
     if "limits" in params:
         params["limits"] = _table(spec, "limits", TimeLimits, params["limits"])
-    if "per_callee" in params:
+    if isinstance(params.get("per_callee"), str):
+        params["per_callee"] = _per_callee(spec, params["per_callee"])
+    elif "per_callee" in params:
         params["per_callee"] = tuple(
             _table(spec, "per_callee", PerCalleeLimit, limit) for limit in params["per_callee"]
         )
     return params
+
+
+_LIMIT = re.compile(r"(\d+)/(\d+)(!?)")
+
+
+def _per_callee(spec: ChannelSpec, text: str) -> tuple[PerCalleeLimit, ...]:
+    """Read `1/60 5/3600 20/86400!`: sends per seconds to one callee; `!`: the carrier's own."""
+    found = [_LIMIT.fullmatch(word) for word in text.split()]
+    if not all(found):
+        raise ChannelMisconfigured(
+            f"channel {spec.name}: per_callee is written like '1/60 5/3600 20/86400!'"
+        )
+    return tuple(
+        PerCalleeLimit(count=int(m[1]), seconds=int(m[2]), hard=bool(m[3])) for m in found if m
+    )
 
 
 def _secret(spec: ChannelSpec, path: str) -> str:

@@ -29,6 +29,7 @@ from channels.base import (
     Estimate,
     InboundEvent,
     OutcomeKind,
+    PaceLimit,
     PerCalleeLimit,
     ReceiptEvent,
     ReceiptWord,
@@ -341,6 +342,7 @@ class SimulatedSms(_SimulatedChannel):
         secrets: Sequence[str],
         sender: str,
         per_second: float = 50.0,
+        sender_per_second: float = 0.0,
         per_callee: Sequence[PerCalleeLimit] = (),
         inbound_countries: Sequence[str] = ("*",),
         links_allowed: bool = True,
@@ -354,6 +356,7 @@ class SimulatedSms(_SimulatedChannel):
             chars_max=TEXT_CHARS_MAX,
             per_second=per_second,
             per_callee=tuple(per_callee),
+            paces=_sender_pace(sender, sender_per_second),
             validity_seconds_max=VALIDITY_SECONDS_MAX,
             can_cancel=True,
             can_lookup=True,
@@ -391,6 +394,7 @@ class SimulatedVoice(_SimulatedChannel):
         secrets: Sequence[str],
         sender: str,
         per_second: float = 10.0,
+        sender_per_second: float = 0.0,
         lines: int = 30,
         per_callee: Sequence[PerCalleeLimit] = (),
         limits: TimeLimits | None = None,
@@ -405,6 +409,7 @@ class SimulatedVoice(_SimulatedChannel):
             per_second=per_second,
             lines=lines,
             per_callee=tuple(per_callee),
+            paces=_sender_pace(sender, sender_per_second),
             validity_seconds_max=VALIDITY_SECONDS_MAX,
             can_cancel=True,
             can_lookup=True,
@@ -455,6 +460,11 @@ def _inbound(form: Mapping[str, str]) -> InboundEvent:
         )
     except (KeyError, ValueError) as error:
         raise CallbackMalformed(f"the reply lacks or garbles a field: {error}") from error
+
+
+def _sender_pace(sender: str, per_second: float) -> tuple[PaceLimit, ...]:
+    """A sender's own pace, which texts and calls share; 0: none."""
+    return (PaceLimit(name=f"sender:{sender}", per_second=per_second),) if per_second > 0 else ()
 
 
 def _api_headers(account: str, secret: str) -> dict[str, str]:

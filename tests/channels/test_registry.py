@@ -99,3 +99,31 @@ def test_every_adapter_is_described_in_the_conformance_suite() -> None:
     from tests.channels.rigs import RIGS
 
     assert {adapter.kind.value for adapter in ADAPTERS.values()} == set(RIGS)
+
+
+async def test_limits_per_callee_can_be_written_in_one_line() -> None:
+    (channel,) = build_channels(
+        [{**SMS, "adapter": "simulated-voice", "per_callee": "1/60 5/3600 20/86400!"}]
+    ).values()
+
+    limits = [(limit.count, limit.seconds, limit.hard) for limit in channel.capabilities.per_callee]
+
+    assert limits == [(1, 60, False), (5, 3600, False), (20, 86_400, True)]
+
+
+def test_a_limit_that_cannot_be_read_stops_the_start() -> None:
+    with pytest.raises(ChannelMisconfigured, match="channel sms-main: per_callee is written like"):
+        build_channels([{**SMS, "per_callee": "1 a minute"}])
+
+
+async def test_a_senders_own_pace_is_shared_by_name() -> None:
+    channels = build_channels(
+        [
+            {**SMS, "sender_per_second": 2.0},
+            {**SMS, "name": "voice", "adapter": "simulated-voice", "sender_per_second": 2.0},
+        ]
+    )
+
+    paces = {limit.name for c in channels.values() for limit in c.capabilities.paces}
+
+    assert paces == {"sender:106900000001"}

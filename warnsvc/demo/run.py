@@ -29,6 +29,8 @@ from warnsvc.settings import Settings, load_settings
 from warnsvc.store.migrate import upgrade
 from warnsvc.token import sign_token
 
+PACES = {"sms": 200.0, "voice": 50.0}
+"""Parts and calls a second: quick enough to watch, slow enough to see that there is a pace."""
 INSTALL_NAME = "云岭县应急局"
 DESK_NAME = "云岭县应急值班室"
 WINDOW_SECONDS = 60
@@ -171,10 +173,10 @@ def _carriers(settings: Settings) -> list[dict[str, Any]]:
             "name": f"sim-{kind}",
             "kind": kind,
             "adapter": f"simulated-{kind}",
-            "params": params,
+            "params": {**params, "per_second": per_second},
             "secrets": {"secret": secret},
         }
-        for kind in ("sms", "voice")
+        for kind, per_second in PACES.items()
     ] + [
         {
             "name": "sim-webhook",
