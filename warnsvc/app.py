@@ -27,14 +27,14 @@ from warnsvc.render import Renderer
 from warnsvc.resource import check_packages, templates_dir
 from warnsvc.secret import signing_secrets
 from warnsvc.service.context import Context
-from warnsvc.service.intake import Intake
 from warnsvc.service.timekeeper import start_time
 from warnsvc.settings import CarrierSettings, Settings
+from warnsvc.store.durability import require_durable
 from warnsvc.store.migrate import require_head, require_head_of
 from warnsvc.store.open import open_reading, open_store
 from warnsvc.store.port import Store
 from warnsvc.web.application import create_web
-from warnsvc.web.callback import CHANNELS, INTAKE
+from warnsvc.web.callback import CHANNELS, add_intake
 from warnsvc.web.health import PULSE
 from warnsvc.worker.engine import Engine
 from warnsvc.worker.pulse import Pulse
@@ -149,7 +149,8 @@ def build_web(house: House, pulse: Pulse) -> web.Application:
     """Return the web application with what callbacks and monitors need."""
     app = create_web(house.ctx)
     app[CHANNELS] = house.channels
-    app[INTAKE] = Intake(house.ctx)
+    intake = add_intake(app, house.ctx)
+    pulse.numbers["warnsvc_spool_waiting"] = lambda: intake.spooled
     app[PULSE] = pulse
     return app
 
@@ -164,6 +165,8 @@ def build_engine(house: House, pulse: Pulse) -> Engine:
 async def serve(settings: Settings, *, engine: bool = True, web_pages: bool = True) -> None:
     """Open the house and run it until SIGTERM or SIGINT."""
     async with open_house(settings) as house:
+        if not (settings.demo or settings.allow_weak_database):
+            await require_durable(house.ctx.store)
         await run(house, engine=engine, web_pages=web_pages)
 
 

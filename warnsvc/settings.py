@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     database_password_file: Path | None = Field(
         default=None, description="A file that holds `database_password`."
     )
+    allow_weak_database: bool = Field(
+        default=False,
+        description="Start on a PostgreSQL that may lose what it confirms (`fsync=off`): for tests.",
+    )
     data_dir: Path = Field(
         default=Path("data"),
         description="The folder for what the service keeps beside the database.",

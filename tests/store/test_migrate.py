@@ -11,7 +11,16 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 from warnsvc.store.file_lock import FileLock
-from warnsvc.store.migrate import WrongSchema, current, head, require_head, upgrade
+from warnsvc.store.migrate import (
+    WrongSchema,
+    accepts_from,
+    current,
+    head,
+    require_head,
+    require_head_of,
+    revisions,
+    upgrade,
+)
 from warnsvc.store.open import UnknownDatabase, open_store, parse_url, sqlite_path
 from warnsvc.store.port import Store, StoreBusy
 
@@ -90,12 +99,43 @@ async def test_an_empty_database_is_refused(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_database_of_a_newer_program_is_refused(store_url: str, store: Store) -> None:
+async def of_a_newer_program(store: Store, revision: str) -> None:
     async with store.unit() as unit:
-        await unit.execute("UPDATE alembic_version SET version_num = $1", "9999")
+        await unit.execute("UPDATE alembic_version SET version_num = $1", revision)
+
+
+async def test_a_newer_schema_that_only_adds_is_worked_on(store_url: str, store: Store) -> None:
+    newer = f"9999_accepts_{head()}"
+    await of_a_newer_program(store, newer)
+
+    await require_head_of(store)
+    await store.close()
+    await require_head(store_url)
+    await upgrade(store_url)
+
+    assert await current(store_url) == newer
+
+
+@pytest.mark.parametrize("revision", ["9999", "9999_accepts_9998"])
+async def test_a_newer_schema_that_was_contracted_is_refused(
+    store_url: str, store: Store, revision: str
+) -> None:
+    await of_a_newer_program(store, revision)
 
     with pytest.raises(WrongSchema, match="newer"):
+        await require_head_of(store)
+    await store.close()
+    with pytest.raises(WrongSchema, match="newer"):
         await require_head(store_url)
+    with pytest.raises(WrongSchema, match="newer"):
+        await upgrade(store_url)
+
+
+def test_every_revision_says_which_older_programs_may_work_on_it() -> None:
+    known = [script.revision for script in revisions()]
+
+    for revision in known[:-2]:  # The first program that could read this word is that of 0002.
+        assert accepts_from(revision) in known, f"{revision}: see CONTRIBUTING.md"
 
 
 async def test_a_running_service_is_not_upgraded_under_its_feet(sqlite_url: str) -> None:

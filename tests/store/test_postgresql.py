@@ -2,17 +2,18 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
+from sqlalchemy import make_url
 
 from tests.store.rows import LATER, NOW, parents, row
 from warnsvc.store import table as t
 from warnsvc.store.open import open_store, parse_url, postgresql_dsn
-from warnsvc.store.port import IntegrityFault, Store, StoreBusy, StoreFault, Unit
-from warnsvc.store.postgresql import PostgresqlStore
-from warnsvc.store.postgresql_connection import SILENCE_SECONDS, notice_partitions
+from warnsvc.store.port import IntegrityFault, RowBusy, Store, StoreBusy, StoreFault, Unit
+from warnsvc.store.postgresql import CONNECTIONS, PostgresqlStore
+from warnsvc.store.postgresql_connection import SILENCE_SECONDS, StandbyFault, notice_partitions
 
 CLAIM = """
     WITH due AS MATERIALIZED (
@@ -99,15 +100,108 @@ async def test_a_lock_that_does_not_come_is_busy(
     async with store.unit() as unit:
         await unit.add(*parents(t.BulletinRow), row(t.BulletinRow))
 
-    async def decide() -> None:
+    async def decide(*, patient: bool) -> None:
         async with impatient.unit() as unit:
-            await unit.lock_bulletins([1])
+            await unit.lock_bulletins([1], patient=patient)
 
     async with store.unit() as unit:
         await unit.lock_bulletins([1])
-        with pytest.raises(StoreBusy):
-            await asyncio.create_task(decide())
+        with pytest.raises(RowBusy):
+            await asyncio.create_task(decide(patient=False))
+        officer = asyncio.create_task(decide(patient=True))
+        await waits_for_a_lock(unit)
+    await officer
     await impatient.close()
+
+
+async def test_a_commit_that_is_not_confirmed_is_waited_for_elsewhere(
+    store: Store, other: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warnsvc.store.postgresql_commit.COMMIT_SECONDS", 0.01)
+    blocker = await asyncpg.connect(store_url)
+    await blocker.execute(SLOW_COMMIT)
+    await blocker.execute("SELECT pg_advisory_lock(7)")
+
+    async def write(name: str) -> None:
+        async with store.unit() as unit:
+            await unit.add(row(t.SettingRow, name=name))
+
+    for n in range(CONNECTIONS // 2):
+        with pytest.raises(StoreBusy, match="not confirmed in time"):
+            await write(f"late {n}")
+    with pytest.raises(StoreBusy, match="standby"):
+        await write("refused")
+    monkeypatch.undo()
+    await blocker.close()  # The standby is back.
+
+    async def written() -> list[str]:
+        async with other.view() as unit:
+            rows = await unit.fetch("SELECT name FROM setting WHERE name LIKE 'late%' ORDER BY 1")
+            return [found["name"] for found in rows]
+
+    while len(await written()) < CONNECTIONS // 2:
+        pass  # Each look is a round trip.
+    await until_taken(write)
+
+    assert await written() == [f"late {n}" for n in range(CONNECTIONS // 2)]
+
+
+SLOW_COMMIT = """
+    CREATE FUNCTION wait_for_the_standby() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER wait_for_the_standby AFTER INSERT ON setting
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_for_the_standby()
+"""
+"""A COMMIT that hangs until somebody else lets it, as one does whose standby is gone."""
+
+
+async def until_taken(write: Callable[[str], Awaitable[None]]) -> None:
+    """Write as soon as the store takes it: its connections come back one after the other."""
+    while True:
+        try:
+            return await write("taken again")
+        except StoreBusy:
+            await asyncio.sleep(0)
+
+
+async def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
+    store: Store, store_url: str
+) -> None:
+    name = make_url(store_url).database
+    administrator = await asyncpg.connect(store_url)
+    # The nearest thing to a demoted primary that one server can be: its sessions cannot write.
+    await administrator.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await administrator.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    async def write() -> None:
+        async with store.unit() as unit:
+            await unit.add(row(t.SettingRow))
+
+    for _ in range(3):  # Connections that were cut fail first; then nobody lets us in.
+        with pytest.raises(StoreFault) as refused:
+            await write()
+    assert "read-write" in str(refused.value).replace("_", "-")
+    await administrator.execute("SET default_transaction_read_only = off")
+    await administrator.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    await administrator.close()
+    await write()
+
+
+async def test_a_session_that_cannot_write_any_more_is_not_used_again(store: Store) -> None:
+    async def write() -> None:
+        async with store.unit() as unit:
+            await unit.add(row(t.SettingRow))
+
+    async with store.unit() as unit:
+        # As on a server that stayed up while it was made a standby.
+        await unit.execute("SET default_transaction_read_only = on")
+    with pytest.raises(StandbyFault):
+        await write()
+
+    await write()
 
 
 async def test_a_pool_that_is_used_up_is_busy(
@@ -210,7 +304,7 @@ async def test_a_deadlock_is_busy_and_leaves_one_winner(store: Store) -> None:
 
     results = await asyncio.gather(touch("a", "b"), touch("b", "a"), return_exceptions=True)
 
-    assert sorted(str(type(result).__name__) for result in results) == ["NoneType", "StoreBusy"]
+    assert sorted(str(type(result).__name__) for result in results) == ["NoneType", "RowBusy"]
 
 
 async def test_a_fault_in_a_copy_names_its_constraint(store: Store) -> None:

@@ -14,6 +14,7 @@ from warnsvc.clock import SystemClock
 from warnsvc.service.officer import Role, officer_of
 from warnsvc.settings import CarrierSettings, Settings
 from warnsvc.store import migrate
+from warnsvc.store.durability import weak_settings
 from warnsvc.store.open import open_reading, parse_url, sqlite_path
 from warnsvc.store.port import Store, StoreFault
 from warnsvc.store.sqlite_watch import SqliteWatch
@@ -66,6 +67,13 @@ async def _inside(_: Translate, settings: Settings, store: Store) -> AsyncIterat
         )
         return
     yield Check(name="database", said=f"{settings.database_shown} ({migrate.head()})")
+    if weak := await weak_settings(store):
+        yield Check(
+            name="durability",
+            level=Level.NOTE if settings.demo or settings.allow_weak_database else Level.BAD,
+            said=_("断电会丢失已确认的应答：{settings}", settings=", ".join(weak)),
+            advice=_("请在 PostgreSQL 里把这些设置改成 on。"),
+        )
     yield await _people(_, store)
     yield await _officers(_, store)
 

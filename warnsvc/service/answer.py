@@ -38,7 +38,7 @@ async def by_hand(
         raise Refusal("answer_kind_unknown", field="kind")
     async with ctx.store.unit() as unit:
         bulletin_id = await _bulletin_of(unit, callout_id, happened_at)
-        await unit.lock_bulletins([bulletin_id])
+        await unit.lock_bulletins([bulletin_id], patient=True)
         bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
         case = await load_case_for_callouts(
             unit, [callout_id], bulletin_id=bulletin_id, rule=rule, now=now

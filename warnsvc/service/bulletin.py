@@ -64,7 +64,7 @@ async def edit(ctx: Context, *, officer: int, bulletin_id: int, draft: BulletinD
     """Change a bulletin that is not released; a signature on it is void."""
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
-        await unit.lock_bulletins([bulletin_id])
+        await unit.lock_bulletins([bulletin_id], patient=True)
         before = await load_bulletin(unit, bulletin_id)
         changed = replace(
             before,
@@ -158,7 +158,7 @@ async def get(ctx: Context, bulletin_id: int) -> Bulletin:
 
 
 async def _held(unit: Unit, bulletin_id: int) -> Bulletin:
-    await unit.lock_bulletins([bulletin_id])
+    await unit.lock_bulletins([bulletin_id], patient=True)
     return await load_bulletin(unit, bulletin_id)
 
 

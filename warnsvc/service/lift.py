@@ -37,7 +37,7 @@ async def lift(ctx: Context, *, officer: int, bulletin_id: int, reason: str) -> 
     """End a released bulletin. Raises Refusal."""
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
-        await unit.lock_bulletins([bulletin_id])
+        await unit.lock_bulletins([bulletin_id], patient=True)
         before = await load_bulletin(unit, bulletin_id)
         after = rules.lift(before, officer=officer, reason=reason, now=now)
         _, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]

@@ -270,7 +270,7 @@ def _collector_paused() -> Iterator[None]:
 async def _release(ctx: Context, *, officer: int, bulletin_id: int, typed: str) -> ReleaseResult:
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
-        await unit.lock_bulletins([bulletin_id])
+        await unit.lock_bulletins([bulletin_id], patient=True)
         before = await load_bulletin(unit, bulletin_id)
         tree = await load_tree(unit)
         place = tree.common_ancestor([c for c in before.region_codes if c in tree]).name

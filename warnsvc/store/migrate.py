@@ -3,6 +3,10 @@
 `upgrade` runs what is missing in one transaction, under a lock: on SQLite the file lock of a
 running service, on PostgreSQL an advisory lock, so that two hosts upgrading at once do it once.
 There is no downgrade: restore the backup. It never runs by itself when a service starts.
+
+A program works on a newer schema that says so, in the one word that it can read of it: revision
+`0003_accepts_0002` only adds to what 0002 made, and a program of 0002 may go on beside it. So
+workers are replaced one by one.
 """
 
 from collections.abc import AsyncIterator
@@ -14,7 +18,7 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -22,13 +26,18 @@ from sqlalchemy.pool import NullPool
 from warnsvc.store.file_lock import FileLock
 from warnsvc.store.open import parse_url, postgresql_dsn, sqlite_path
 from warnsvc.store.port import Store, StoreBusy, StoreFault
-from warnsvc.store.postgresql_connection import CONNECT_SECONDS, faults
+from warnsvc.store.postgresql_cluster import Cluster
+from warnsvc.store.postgresql_connection import faults
 from warnsvc.store.sqlite_connection import connect_writer
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 _ADVISORY_LOCK = 0x7761726E  # "warn"
 """The number that two processes that upgrade at once both ask for."""
+
+
+_ACCEPTS = "_accepts_"
+"""Between a revision's number and that of the oldest program that may work on it."""
 
 
 class WrongSchema(StoreFault):
@@ -52,12 +61,12 @@ async def current(url: str) -> str | None:
 
 
 async def require_head(url: str) -> None:
-    """Raise WrongSchema unless the database is at this program's revision."""
+    """Raise WrongSchema unless this program may work on the database."""
     check_revision(await current(url))
 
 
 async def require_head_of(store: Store) -> None:
-    """Raise WrongSchema unless this open store is at this program's revision."""
+    """Raise WrongSchema unless this program may work on this open store."""
     try:
         async with store.view() as unit:
             row = await unit.fetch_one("SELECT version_num FROM alembic_version")
@@ -69,19 +78,34 @@ async def require_head_of(store: Store) -> None:
 
 
 def check_revision(found: str | None) -> None:
-    """Raise WrongSchema, with what to do, unless this is the program's revision."""
+    """Raise WrongSchema, with what to do, unless this program may work on the revision."""
     if found is None:
         raise WrongSchema("The database is empty. Run `warnsvc db upgrade` first.")
-    if found not in _known():
+    known = {script.revision for script in revisions()}
+    if found not in known and accepts_from(found) not in known:
         raise WrongSchema(
             f"The database is at revision {found}, which this program does not know: "
             "a newer warnsvc has upgraded it. Install that version."
         )
-    if found != head():
+    if found in known and found != head():
         raise WrongSchema(
             f"The database is at revision {found}, this program needs {head()}. "
             "Make a backup, then run `warnsvc db upgrade`."
         )
+
+
+def accepts_from(revision: str) -> str | None:
+    """Return the oldest revision whose program may work on this one, or None: nobody older.
+
+    Revisions are one line, so a program that knows the oldest is at least as new as it.
+    """
+    _, accepts, oldest = revision.partition(_ACCEPTS)
+    return oldest if accepts else None
+
+
+def revisions() -> list[Script]:
+    """Return every revision that this program knows, the newest first."""
+    return list(ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 async def upgrade(url: str) -> None:
@@ -122,15 +146,15 @@ async def _check_foreign_keys(connection: AsyncConnection) -> None:
 def _run(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
+    found = _revision(connection)
+    if found is not None and found not in {script.revision for script in revisions()}:
+        check_revision(found)
+        return  # A newer program has been here, and there is nothing that this one could add.
     command.upgrade(config, "head")
 
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> Config:
@@ -163,7 +187,7 @@ async def _connected(url: str, *, begin: str) -> AsyncIterator[AsyncConnection]:
 async def _reach(dsn: str) -> asyncpg.Connection:
     """Connect to PostgreSQL. Raises StoreFault."""
     with faults():
-        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+        return await Cluster(dsn).reach()
 
 
 def _begin_ourselves(engine: Any, begin: str) -> None:

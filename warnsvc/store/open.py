@@ -1,6 +1,7 @@
 """Open the store that a database address names."""
 
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from sqlalchemy import URL, make_url
 
@@ -35,10 +36,20 @@ async def open_reading(url: str) -> Store:
 
 def parse_url(url: str) -> URL:
     """Return the parsed address of a database that we know."""
-    parsed = make_url(url)
+    parsed = make_url(_hosts_aside(url))
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise UnknownDatabase(f"{parsed.get_backend_name()}: use sqlite:/// or postgresql://")
     return parsed
+
+
+def _hosts_aside(url: str) -> str:
+    """Move several hosts into the query, where SQLAlchemy does not look for one port."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    if "," not in hosts:
+        return url
+    query = "&".join(part for part in (f"host={quote(hosts, safe='')}", parts.query) if part)
+    return urlunsplit(parts._replace(netloc=f"{user}{at}", query=query))
 
 
 def sqlite_path(url: URL) -> Path:

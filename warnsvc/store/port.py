@@ -70,8 +70,12 @@ class Unit(Protocol):
         """Return `count` ids of a table that nobody else will get, rising."""
         ...
 
-    async def lock_bulletins(self, ids: Iterable[int]) -> None:
-        """Hold these bulletins until the unit ends: whoever decides about one holds it."""
+    async def lock_bulletins(self, ids: Iterable[int], *, patient: bool = False) -> None:
+        """Hold these bulletins until the unit ends: whoever decides about one holds it.
+
+        Raises RowBusy when somebody else holds one for long. `patient`: a person waits for the act
+        and must not be told to try again because a release of thousands is being written.
+        """
         ...
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -123,3 +127,10 @@ class IntegrityFault(StoreFault):
 
 class StoreBusy(StoreFault):
     """Another process owns the SQLite file, or the database did not answer in time."""
+
+
+class RowBusy(StoreBusy):
+    """Somebody else decides about these rows and did not finish in time; nothing else is wrong.
+
+    Only on PostgreSQL. Whoever does many things goes on with the next and comes back to this one.
+    """

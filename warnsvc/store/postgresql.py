@@ -3,13 +3,14 @@
 A unit is one transaction on one pooled connection; `lock_bulletins` keeps two deciders of one
 bulletin apart. Ids, NOTIFY and LISTEN use a connection of their own (`postgresql_side`), so that a
 unit never waits for the pool while it holds a place in it. A lost connection becomes a StoreFault
-and the pool opens a new one for the next unit. A fault during COMMIT leaves open whether it
-happened: callers write so that doing it again is harmless. It never decides anything.
+and the pool opens a new one for the next unit, on whichever server takes writes by then
+(`postgresql_cluster`). A fault during COMMIT leaves open whether it happened (`postgresql_commit`):
+callers write so that doing it again is harmless. It never decides anything.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -18,12 +19,15 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from warnsvc.store.id_block import IdBlocks
-from warnsvc.store.port import Row, StoreFault
+from warnsvc.store.port import Row, StoreBusy, StoreFault
+from warnsvc.store.postgresql_cluster import Cluster
+from warnsvc.store.postgresql_commit import Commits
 from warnsvc.store.postgresql_connection import (
     ACQUIRE_SECONDS,
     CLOSE_SECONDS,
     COMMAND_SECONDS,
-    connect,
+    PATIENT_LOCK_SECONDS,
+    StandbyFault,
     faults,
     notice_partitions,
     server_settings,
@@ -37,6 +41,10 @@ from warnsvc.store.wake import Hub
 CONNECTIONS = 8
 """Pool size: 8 to 16 is the optimum measured (reference/stack.md §2.1); more only queue inside."""
 
+_BEGIN_UNIT = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN_VIEW = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""One snapshot for the whole view, as on SQLite."""
+
 _LOCK_BULLETINS = "SELECT id FROM bulletin WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 
 
@@ -47,11 +55,12 @@ class PostgresqlUnit:
 
     def __init__(self, connection: Any, ids: IdBlocks) -> None:
         self.state = UnitState()
+        self.on_standby = False
         self._connection = connection
         self._ids = ids
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
-        with self.state.statement(), faults():
+        with self._statement():
             refuse_naive(params)
             return list(await self._connection.fetch(sql, *params))
 
@@ -60,20 +69,20 @@ class PostgresqlUnit:
         return rows[0] if rows else None
 
     async def execute(self, sql: str, *params: Any) -> int:
-        with self.state.statement(), faults():
+        with self._statement():
             refuse_naive(params)
             return _touched(await self._connection.execute(sql, *params))
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         kept = rows if isinstance(rows, list) else list(rows)
-        with self.state.statement(), faults():
+        with self._statement():
             refuse_naive_rows(kept)
             await self._connection.executemany(sql, kept)
 
     async def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
-        with self.state.statement(), faults():
+        with self._statement():
             refuse_naive_rows(rows)
             await self._connection.copy_records_to_table(
                 table, columns=list(columns), records=rows, timeout=COMMAND_SECONDS
@@ -84,14 +93,25 @@ class PostgresqlUnit:
             await self.execute_many(insert_statement(table, columns), values)
 
     async def new_ids(self, table: str, count: int) -> Sequence[int]:
-        with self.state.statement(), faults():
+        with self._statement():
             return await self._ids.take(table, count)
 
-    async def lock_bulletins(self, ids: Iterable[int]) -> None:
+    async def lock_bulletins(self, ids: Iterable[int], *, patient: bool = False) -> None:
+        if patient:
+            await self.execute(f"SET LOCAL lock_timeout = '{PATIENT_LOCK_SECONDS}s'")
         await self.execute(_LOCK_BULLETINS, sorted(set(ids)))
 
     def after_commit(self, call: Callable[[], None]) -> None:
         self.state.after_commit(call)
+
+    @contextmanager
+    def _statement(self) -> Iterator[None]:
+        try:
+            with self.state.statement(), faults():
+                yield
+        except StandbyFault:
+            self.on_standby = True
+            raise
 
 
 class PostgresqlStore:
@@ -106,16 +126,19 @@ class PostgresqlStore:
         self._hub = hub
         self._tasks = OneUnitPerTask()
         self._ids = IdBlocks(side.take_ids)
+        self._commits = Commits(self._give_back, late_max=max(1, pool.get_max_size() // 2))
         self._closed = False
 
     @classmethod
     async def open(cls, dsn: str, *, connections: int = CONNECTIONS) -> "PostgresqlStore":
         """Connect. Raises StoreFault or StoreBusy when nobody answers."""
         hub = Hub()
-        side = SideConnection(dsn, hub)
+        cluster = Cluster(dsn)
+        side = SideConnection(cluster, hub)
         with faults():
             pool = await asyncpg.create_pool(
                 dsn,
+                connect=cluster.for_pool,
                 min_size=1,
                 max_size=connections,
                 command_timeout=COMMAND_SECONDS,
@@ -130,7 +153,7 @@ class PostgresqlStore:
                 raise
         engine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=lambda: connect(dsn, "read", default_transaction_read_only="on"),
+            async_creator=lambda: _connect_to_read(cluster),
             pool_pre_ping=True,
         )
         return cls(pool=pool, side=side, engine=engine, hub=hub)
@@ -138,15 +161,13 @@ class PostgresqlStore:
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[PostgresqlUnit]:
         with self._tasks.claim():
-            async with self._transaction(keep=True, isolation="read_committed") as unit:
+            self._commits.refuse_more()
+            async with self._transaction(_BEGIN_UNIT, keep=True) as unit:
                 yield unit
 
     @asynccontextmanager
     async def view(self) -> AsyncIterator[PostgresqlUnit]:
-        # Repeatable read: one snapshot for the whole view, as on SQLite.
-        async with self._transaction(
-            keep=False, isolation="repeatable_read", readonly=True
-        ) as unit:
+        async with self._transaction(_BEGIN_VIEW, keep=False) as unit:
             yield unit
 
     @asynccontextmanager
@@ -171,6 +192,7 @@ class PostgresqlStore:
         self._closed = True
         await self._side.close()
         await self._engine.dispose()
+        self._commits.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._pool.close()
@@ -178,38 +200,47 @@ class PostgresqlStore:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _transaction(self, *, keep: bool, **options: Any) -> AsyncIterator[PostgresqlUnit]:
+    async def _transaction(self, begin: str, *, keep: bool) -> AsyncIterator[PostgresqlUnit]:
         self._refuse_closed()
         with faults():
             connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         unit = PostgresqlUnit(connection, self._ids)
-        transaction = connection.transaction(**options)
+        ours = True
         try:
             with faults():
-                await transaction.start()
+                await connection.execute(begin)
             yield unit
             unit.state.over = True
             if keep:
                 _refuse_spent(unit.state)
-                with faults():
-                    # To its end even when the task is cancelled: it must not be half noticed.
-                    await to_the_end(_commit(transaction, unit.state))
+                ours = unit.state.committed = await self._commits.commit(connection)
         finally:
             unit.state.over = True
-            await to_the_end(self._give_back(connection, transaction))
+            if unit.on_standby and keep:
+                await to_the_end(self._leave(connection))
+            if ours:
+                await to_the_end(self._give_back(connection))
             if unit.state.committed:
                 unit.state.run_hooks()
+        if keep and not ours:
+            raise StoreBusy("the commit was not confirmed in time; it may still be")
 
-    async def _give_back(self, connection: Any, transaction: Any) -> None:
+    async def _give_back(self, connection: Any) -> None:
         try:
             with faults():
                 if connection.is_in_transaction():
-                    await transaction.rollback()
+                    await connection.execute("ROLLBACK")
         except (StoreFault, asyncpg.InterfaceError):
             # The server rolls back by itself when the connection goes, if it has not gone already.
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
-        await self._pool.release(connection)
+        with suppress(asyncpg.InterfaceError):  # the pool may have been closed meanwhile
+            await self._pool.release(connection)
+
+    async def _leave(self, connection: Any) -> None:
+        """Give up a server that has become a standby, and with it all that the pool has there."""
+        connection.terminate()
+        await self._pool.expire_connections()
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -221,15 +252,17 @@ def _refuse_spent(state: UnitState) -> None:
         raise StoreFault("this unit of work met a fault that was not raised; nothing is kept")
 
 
-async def _commit(transaction: Any, state: UnitState) -> None:
-    await transaction.commit()
-    state.committed = True
-
-
 def _touched(status: str) -> int:
     """Read `INSERT 0 3` or `UPDATE 3`. A SELECT touches nothing."""
     word, _, rest = status.partition(" ")
     return 0 if word == "SELECT" or not rest else int(rest.rpartition(" ")[2])
+
+
+async def _connect_to_read(cluster: Cluster) -> Any:
+    # Set afterwards: a session that is read-only from the start looks like one on a standby.
+    connection = await cluster.connect("read", command_timeout=COMMAND_SECONDS)
+    await connection.execute("SET default_transaction_read_only = on")
+    return connection
 
 
 async def _keep_as_it_is(_connection: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from warnsvc.store.constraint import FOREIGN_KEY, NOT_NULL
-from warnsvc.store.port import IntegrityFault, StoreBusy, StoreFault
+from warnsvc.store.port import IntegrityFault, RowBusy, StoreBusy, StoreFault
 
 STATEMENT_SECONDS = 60
 """The longest statement: the fan-out of a nation-wide release took 20 times a province's 0.5 s."""
@@ -22,8 +22,13 @@ STATEMENT_SECONDS = 60
 COMMAND_SECONDS = STATEMENT_SECONDS + 5
 """The client gives up after the server, so that the server's word is the one that is heard."""
 
-LOCK_SECONDS = 10
-"""How long a decider waits for a bulletin that a release or a sweep of thousands holds."""
+LOCK_SECONDS = 2
+"""How long a statement waits for rows that somebody else holds; the engine comes back to them, and
+until then it does what can be done. A worker cut off from us may hold them for 9 s."""
+
+PATIENT_LOCK_SECONDS = 10
+"""The same for an officer's act: a person who presses a button waits behind a release of thousands,
+or until the server has given up a worker that is gone, and is not told to press it again."""
 
 IDLE_SECONDS = 10
 """How long a unit may do nothing; nobody thinks or calls a carrier inside one."""
@@ -32,10 +37,13 @@ ACQUIRE_SECONDS = 10.0
 """How long a unit waits for a connection before it is told that the database is busy."""
 
 SILENCE_SECONDS = 8
-"""How long a server may leave what we sent unacknowledged, on either side (TCP_USER_TIMEOUT)."""
+"""How long either side may leave what the other sent unacknowledged (TCP_USER_TIMEOUT)."""
 
-CONNECT_SECONDS = 5.0
-"""How long to try to reach the server."""
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 5, 2, 3
+"""When nothing is under way: first probe after 5 s. The silence above ends it at the third."""
+
+CONNECT_SECONDS = 3.0
+"""How long to try to reach one server; two fit into the wait for a connection of the pool."""
 
 CLOSE_SECONDS = 10.0
 """How long open units are waited for at the end."""
@@ -50,26 +58,14 @@ def server_settings(role: str, **more: str) -> dict[str, str]:
         "statement_timeout": f"{STATEMENT_SECONDS}s",
         "lock_timeout": f"{LOCK_SECONDS}s",
         "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
-        "tcp_keepalives_idle": "5",
-        "tcp_keepalives_interval": "2",
-        "tcp_keepalives_count": "3",
+        "tcp_keepalives_idle": str(KEEPALIVE_IDLE_SECONDS),
+        "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_SECONDS),
+        "tcp_keepalives_count": str(KEEPALIVE_COUNT),
         "tcp_user_timeout": f"{SILENCE_SECONDS}s",
         # Compiling a plan costs more than our short statements take.
         "jit": "off",
         **more,
     }
-
-
-async def connect(dsn: str, role: str, **more: str) -> Any:
-    """Open one connection outside the pool."""
-    connection = await asyncpg.connect(
-        dsn,
-        timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
-        server_settings=server_settings(role, **more),
-    )
-    await notice_partitions(connection)
-    return connection
 
 
 async def notice_partitions(connection: Any) -> None:
@@ -83,10 +79,14 @@ async def notice_partitions(connection: Any) -> None:
     if found is None or found.family == socket.AF_UNIX or not hasattr(socket, "TCP_USER_TIMEOUT"):
         return
     found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)
+
+
+class StandbyFault(StoreFault):
+    """The server that we speak to takes no writes: it is, or has become, a standby."""
 
 
 @contextmanager
@@ -96,6 +96,10 @@ def faults() -> Iterator[None]:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
         raise IntegrityFault(str(error), _constraint(error)) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise StandbyFault(str(error)) from error
+    except _HELD as error:
+        raise RowBusy(str(error)) from error
     except _BUSY as error:
         raise StoreBusy(str(error) or "the database did not answer in time") from error
     except _PASSING as error:
@@ -117,11 +121,14 @@ def _constraint(error: Any) -> str:
 _GONE = re.compile(r"is closed|been released back to the pool|pool is clos")
 """asyncpg has one class for its user's mistakes and for a connection that is gone."""
 
+_HELD = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,  # serialization failure, deadlock
+)
+
 _BUSY = (
     TimeoutError,
-    asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
-    asyncpg.TransactionRollbackError,  # serialization failure, deadlock
     asyncpg.TooManyConnectionsError,
 )
 
@@ -133,7 +140,6 @@ _PASSING = (
     asyncpg.PostgresSystemError,
     asyncpg.InternalServerError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     # What asyncpg says between the server's word that it goes and the connection's end.

@@ -16,7 +16,8 @@ import structlog
 
 from warnsvc.store.id_block import TAKE
 from warnsvc.store.port import StoreFault
-from warnsvc.store.postgresql_connection import connect, faults
+from warnsvc.store.postgresql_cluster import Cluster
+from warnsvc.store.postgresql_connection import COMMAND_SECONDS, faults
 from warnsvc.store.wake import Hub
 
 T = TypeVar("T")
@@ -41,8 +42,8 @@ _log = structlog.get_logger(__name__)
 class SideConnection:
     """One connection for short statements of its own, kept open."""
 
-    def __init__(self, dsn: str, hub: Hub) -> None:
-        self._dsn = dsn
+    def __init__(self, cluster: Cluster, hub: Hub) -> None:
+        self._cluster = cluster
         self._hub = hub
         self._process = token_hex(8)
         self._connection: Any = None
@@ -87,7 +88,7 @@ class SideConnection:
             await self._connection.close()
 
     async def _connect(self) -> None:
-        connection = await connect(self._dsn, "side")
+        connection = await self._cluster.connect("side", command_timeout=COMMAND_SECONDS)
         try:
             await connection.add_listener(CHANNEL, self._on_notice)
         except BaseException:
@@ -114,7 +115,8 @@ class SideConnection:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await statement
-        except TimeoutError:
+        except (TimeoutError, asyncpg.ReadOnlySQLTransactionError):
+            # No answer, or from a server that has become a standby: the keeper finds the right one.
             self._connection.terminate()
             raise
 

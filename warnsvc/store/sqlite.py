@@ -83,7 +83,7 @@ class SqliteUnit:
         with self.state.statement(), faults():
             return await self._ids(table, count)
 
-    async def lock_bulletins(self, ids: Iterable[int]) -> None:
+    async def lock_bulletins(self, ids: Iterable[int], *, patient: bool = False) -> None:
         """Nothing to do: the one writer already keeps deciders apart."""
 
     def after_commit(self, call: Callable[[], None]) -> None:

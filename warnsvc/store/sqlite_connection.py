@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from warnsvc.store.port import StoreFault
+
 BUSY_SECONDS = 5.0
 """How long to wait for a lock that something outside holds, such as a backup tool."""
 
@@ -23,13 +25,21 @@ _COMMON = ("foreign_keys=ON", "case_sensitive_like=ON", "temp_store=MEMORY", "mm
 """LIKE compares as PostgreSQL's does; no memory map, so that an I/O error is an error."""
 
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536", *_COMMON)
+_DURABLE: dict[str, str | int] = {"journal_mode": "wal", "synchronous": 2}
+"""What SQLite must say of the writer; 2 is FULL."""
 _READER = ("query_only=ON", "wal_autocheckpoint=0", *_COMMON)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Return the one connection that writes. Creates the file, readable by its owner only."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    return _connect(path, _WRITER)
+    connection = _connect(path, _WRITER)
+    kept = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in _DURABLE]
+    if kept != list(_DURABLE.values()):
+        connection.close()
+        # WAL needs shared memory: SQLite stays with another journal on a network's file system.
+        raise StoreFault(f"SQLite refuses WAL or synchronous=FULL on {path}: use a local disk")
+    return connection
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
