@@ -64,6 +64,9 @@ SELECT EXISTS (SELECT 1 FROM inbound WHERE state = 'new') AS facts,
 """
 """Whose turn it is. The engine asks everybody each time; a story has no time for empty turns."""
 
+_HELD_BACK = "EXISTS (SELECT 1 FROM attempt WHERE state = 'planned' AND due_at <= $1)"
+"""What is due and still planned waits for its carrier: for a slot, or for a probe."""
+
 STEPS_MAX = 200
 """An engine that has not come to rest by then never will."""
 
@@ -163,13 +166,13 @@ class Issued:
         assert len(rows) == 1, f"{person.name} has {len(rows)} callouts"
         return rows[0]
 
-    async def attempts(self, person: Person, **wanted: Any) -> list[Row]:
-        """His attempts, oldest first; `channel="sms"` and the like choose among them."""
+    async def attempts(self, person: Person | None = None, **wanted: Any) -> list[Row]:
+        """His attempts (everybody's), oldest first; `channel="sms"` and the like choose."""
         rows = await self.county.rows(
-            "SELECT * FROM attempt WHERE bulletin_id = $1 AND contact_id = $2 ORDER BY id",
-            self.id,
-            person.id,
+            "SELECT * FROM attempt WHERE bulletin_id = $1 ORDER BY id", self.id
         )
+        if person is not None:
+            wanted = {"contact_id": person.id, **wanted}
         return [r for r in rows if all(r[key] == value for key, value in wanted.items())]
 
     async def acts(self, place: Place | None = None) -> list[str]:
@@ -490,7 +493,9 @@ class County:
         (row,) = await self.rows(
             "SELECT (SELECT MIN(due_at) FROM attempt WHERE state = 'planned' AND due_at > $1) AS a_at,"
             " (SELECT MIN(valid_until) FROM attempt WHERE state = 'planned') AS b_at,"
-            " (SELECT MIN(lease_until) FROM attempt WHERE state = 'sending') AS c_at",
+            " (SELECT MIN(lease_until) FROM attempt WHERE state = 'sending') AS c_at,"
+            f" (SELECT MIN(probe_at) FROM circuit WHERE probe_at > $1 AND {_HELD_BACK}) AS d_at,"
+            f" (SELECT MIN(next_at) FROM pace WHERE next_at > $1 AND {_HELD_BACK}) AS e_at",
             now,
         )
         instants = [at for at in (*row, await when_due(self.ctx)) if at is not None]
