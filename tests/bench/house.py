@@ -94,7 +94,12 @@ async def _until_open(port: int) -> None:
 
 def settings_for(url: str, carrier_url: str, *, port: int, folder: Path) -> Settings:
     """Return settings with SMS and voice on the simulated carrier."""
-    params = {"base_url": carrier_url, "account": "warnsvc", "sender": "10690000"}
+    params = {
+        "base_url": carrier_url,
+        "account": "warnsvc",
+        "sender": "10690000",
+        "per_second": 100_000.0,  # what is measured is us, not a pace
+    }
     return load_settings(
         database_url=url,
         demo=True,
