@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from warnsvc.store.port import Row, Unit
@@ -87,6 +87,16 @@ def clean(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
     """
     whole = text.replace("\x00", "")[:chars_max]
     return whole.encode("utf-8", "replace").decode()
+
+
+def tidy(fact: Inbound) -> Inbound:
+    """Return the fact as it is written, with nothing in it that is longer than we keep."""
+    return replace(
+        fact,
+        dedupe_key=_dedupe_key(fact).removeprefix(f"{fact.carrier}:"),
+        sender=clean(fact.sender, SENDER_CHARS_MAX),
+        text=clean(fact.text),
+    )
 
 
 def _dedupe_key(fact: Inbound) -> str:
