@@ -3,9 +3,14 @@
     GET  /a/{token}   the text and the buttons; opening it answers nothing: robots open links
     POST /a/{token}   the answer, as an inbound fact like any other
 
-The token is signed and names one callout; a wrong one gets the same page as an old one.
+The token is signed and names one callout; a wrong one gets the same page as an old one. With the
+database away the buttons come without the text, which whoever was sent the link has in his hand,
+and the answer is kept in the spool: an answer counts more than a page.
 """
 
+import asyncio
+
+import structlog
 from aiohttp import web
 
 from warnsvc.core.answer import parse
@@ -16,6 +21,10 @@ from warnsvc.store.port import Row, StoreFault
 from warnsvc.web.callback import INTAKE
 from warnsvc.web.visit import Visit, get, post
 
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 3.0
+"""How long the page waits for its text: somebody stands there with a phone in his hand."""
 ANSWERS = ("1", "2")
 """What the buttons send: received, cannot."""
 
@@ -30,14 +39,7 @@ def routes() -> list[web.RouteDef]:
 
 async def show(visit: Visit) -> web.Response:
     """Show the warning and the buttons."""
-    callout = await _callout(visit)
-    return await visit.render(
-        "answer.html",
-        callout=callout,
-        done=False,
-        kind="",
-        right_to_left=callout["language"] in RIGHT_TO_LEFT,
-    )
+    return await _page(visit, await _callout(visit), done=False, kind="")
 
 
 async def answer(visit: Visit) -> web.Response:
@@ -46,40 +48,60 @@ async def answer(visit: Visit) -> web.Response:
     said = visit.form.text("answer")
     if said not in ANSWERS:
         raise web.HTTPBadRequest
+    callout_id = _callout_id(visit)
     fact = Inbound(
         kind="answer",
         carrier="link",
         channel="link",
-        dedupe_key=f"{callout['id']}:{said}",
+        dedupe_key=f"{callout_id}:{said}",
         received_at=visit.now,
-        callout_id=callout["id"],
+        callout_id=callout_id,
         text=said,
     )
     try:
         await visit.request.app[INTAKE].accept([fact])
     except (IntakeFull, StoreFault):
         raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"}) from None
+    return await _page(visit, callout, done=True, kind=parse(said).kind.value)
+
+
+async def _page(visit: Visit, callout: Row | None, *, done: bool, kind: str) -> web.Response:
     return await visit.render(
         "answer.html",
         callout=callout,
-        done=True,
-        kind=parse(said).kind.value,
-        right_to_left=callout["language"] in RIGHT_TO_LEFT,
+        done=done,
+        kind=kind,
+        right_to_left=callout is not None and callout["language"] in RIGHT_TO_LEFT,
     )
 
 
-async def _callout(visit: Visit) -> Row:
+def _callout_id(visit: Visit) -> int:
     callout_id = visit.ctx.read_token("callout", visit.request.match_info["token"])
     if callout_id is None:
         raise web.HTTPNotFound
+    return callout_id
+
+
+async def _callout(visit: Visit) -> Row | None:
+    """Return what the link is about; None when the database does not say."""
+    callout_id = _callout_id(visit)
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            row = await _row(visit, callout_id)
+    except (StoreFault, TimeoutError) as fault:
+        log.warning("answer_link.without_text", callout=callout_id, error=repr(fault))
+        return None
+    if row is None or row["text"] is None:
+        raise web.HTTPNotFound
+    return row
+
+
+async def _row(visit: Visit, callout_id: int) -> Row | None:
     async with visit.ctx.store.view() as unit:
-        row = await unit.fetch_one(
+        return await unit.fetch_one(
             "SELECT c.id, c.language, c.bulletin_id, b.state, b.status,"
             " (SELECT m.text FROM attempt a JOIN message m ON m.id = a.message_id"
             "  WHERE a.callout_id = c.id AND a.purpose = 'call' ORDER BY a.id DESC LIMIT 1) AS text"
             " FROM callout c JOIN bulletin b ON b.id = c.bulletin_id WHERE c.id = $1",
             callout_id,
         )
-    if row is None or row["text"] is None:
-        raise web.HTTPNotFound
-    return row

@@ -4,9 +4,9 @@
     POST /callbacks/{carrier}           from a person: replies
 
 The signature is over the public URL that we configured, never over a Host header. 2xx goes out only
-when the fact is on disk (law 4); 503 when it could not be kept, so that the carrier comes again;
-403 for a bad signature. A signed callback that cannot be read is kept for a human and answered 2xx,
-because the same bytes would come again.
+when the fact is on disk (law 4), in the database or in the spool; 503 when neither could keep it,
+so that the carrier comes again; 403 for a bad signature. A signed callback that cannot be read is
+kept for a human and answered 2xx, because the same bytes would come again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from channels.base import (
     CallbackMalformed,
@@ -24,8 +24,10 @@ from channels.base import (
     InboundEvent,
     SignatureInvalid,
 )
+from warnsvc.service.backlog import Backlog
 from warnsvc.service.context import Context
 from warnsvc.service.intake import Intake, IntakeFull, receipt_fact
+from warnsvc.spool import Spool
 from warnsvc.store.inbound import Inbound
 from warnsvc.store.port import StoreFault
 from warnsvc.web.visit import CONTEXT
@@ -36,10 +38,29 @@ CHANNELS: web.AppKey[Mapping[str, Channel]] = web.AppKey("channels", Mapping)
 """Channels by name."""
 INTAKE: web.AppKey[Intake] = web.AppKey("intake", Intake)
 
-BODY_BYTES_MAX = 256 * 1024
-"""A batch of receipts; a carrier that sends more in one request is not one of ours."""
+SPOOL_FOLDER = "spool"
+"""Beside the database's other things, on a disk that outlives the process."""
+BODY_BYTES_MAX = 64 * 1024
+"""A receipt is under one kilobyte, and a batch of a hundred fits. What is longer is refused by the
+adapters in any case (`channels.signature.CALLBACK_BYTES_MAX`); here it is not even read."""
 BODY_SECONDS_MAX = 10.0
 """aiohttp sets no deadline on a slow body."""
+
+
+def add_intake(app: web.Application, ctx: Context) -> Intake:
+    """Give the application an intake with a spool in the data folder; both live as long as it."""
+    intake = Intake(ctx, backlog=Backlog(ctx, Spool(ctx.settings.data_dir / SPOOL_FOLDER)))
+    app[INTAKE] = intake
+
+    async def begin(_: web.Application) -> None:
+        await intake.open()
+
+    async def end(_: web.Application) -> None:
+        await intake.close()
+
+    app.on_startup.append(begin)
+    app.on_cleanup.append(end)
+    return intake
 
 
 def routes() -> list[web.RouteDef]:
@@ -73,13 +94,26 @@ async def receive(request: web.Request) -> web.Response:
 async def _body(request: web.Request) -> bytes:
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, request.content_length or 0)
-    if request.content.is_eof():  # it came with the headers, as nearly all do
-        return await request.read()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            return await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
+    content = request.content
+    if content.is_eof():  # it came with the headers, as nearly all do
+        body = content.read_nowait(-1)
+    else:
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                body = await _read(content)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+    if len(body) > BODY_BYTES_MAX:
+        raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, len(body))
+    return body
+
+
+async def _read(content: StreamReader) -> bytes:
+    """Read to the end, or until it is too long: a chunked body says no length beforehand."""
+    body = bytearray()
+    while len(body) <= BODY_BYTES_MAX and (chunk := await content.readany()):
+        body += chunk
+    return bytes(body)
 
 
 def _callback(ctx: Context, request: web.Request, body: bytes, token: str) -> CallbackRequest:

@@ -153,6 +153,7 @@ ALARM = {
     "refused": Label(mark("有人不能到岗"), "⊘", "bad"),
     "help": Label(mark("有人求援"), "！", "bad"),
     "channel": Label(mark("通道异常"), "！", "bad"),
+    "spool": Label(mark("数据库未能写入，回执先存在本机"), "！", "late"),
 }
 GAP = {
     "no_contact": Label(mark("没有任何联系人"), "✕", "bad"),

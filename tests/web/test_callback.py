@@ -1,0 +1,207 @@
+"""What carriers and callees tell us over HTTP is kept, also when the database is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from channels import signature
+from channels.simulated import SimulatedSms
+from tests.fakes.clock import ManualClock
+from tests.fakes.faulty_store import FaultyStore
+from tests.web import rig
+from warnsvc.service import backlog as backlogs
+from warnsvc.store.port import Store, StoreFault, Unit
+from warnsvc.web.application import create_web
+from warnsvc.web.callback import BODY_BYTES_MAX, CHANNELS, add_intake
+
+SECRET = "s" * 32
+PATH = "/callbacks/sim-sms"
+
+
+class AwayStore(FaultyStore):
+    """A database that can be away altogether."""
+
+    away = False
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[Unit]:
+        self._refuse()
+        async with super().unit() as unit:
+            yield unit
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[Unit]:
+        self._refuse()
+        async with super().view() as unit:
+            yield unit
+
+    def _refuse(self) -> None:
+        if self.away:
+            raise StoreFault("nobody answers")
+
+
+@dataclass
+class Door:
+    """The web application as carriers and callees see it."""
+
+    client: TestClient[web.Request, web.Application]
+    store: AwayStore
+    clock: ManualClock
+    ctx: Any
+    intake: Any
+
+    def signed(self, number: int = 1) -> tuple[bytes, dict[str, str]]:
+        form = {
+            "Id": f"IN{number}",
+            "From": "+8619900000001",
+            "To": "10690000",
+            "Text": "收到",
+            "Timestamp": self.clock.now().isoformat(),
+        }
+        url = f"{self.ctx.settings.public_url}{PATH}"
+        headers = signature.form_headers(SECRET, url, list(form.items()), self.clock.now())
+        return urlencode(form).encode(), {
+            "Content-Type": "application/x-www-form-urlencoded",
+            **headers,
+        }
+
+    async def reply(self, number: int = 1) -> int:
+        body, headers = self.signed(number)
+        return (await self.client.post(PATH, data=body, headers=headers)).status
+
+    async def kept(self) -> list[str]:
+        async with self.store.view() as unit:
+            rows = await unit.fetch("SELECT dedupe_key FROM inbound ORDER BY id")
+        return [row["dedupe_key"] for row in rows]
+
+
+@pytest.fixture
+async def door(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Door]:
+    monkeypatch.setattr(backlogs, "RETRY_SECONDS", 0)
+    away = AwayStore(store)
+    clock = ManualClock()
+    ctx = rig.context(away, clock, rig.settings(tmp_path))
+    app = create_web(ctx)
+    intake = add_intake(app, ctx)
+    sms = SimulatedSms(
+        name="sim-sms",
+        base_url="http://127.0.0.1:9",
+        account="a",
+        secrets=[SECRET],
+        sender="10690000",
+        clock=clock.now,
+    )
+    app[CHANNELS] = {"sim-sms": sms}
+    async with TestClient(TestServer(app)) as client:
+        yield Door(client, away, clock, ctx, intake)
+    await sms.close()
+
+
+async def test_a_reply_is_on_disk_when_the_carrier_hears_so(door: Door) -> None:
+    assert await door.reply() == 204
+
+    assert len(await door.kept()) == 1
+
+
+async def test_a_reply_that_comes_while_the_database_is_away_is_not_lost(door: Door) -> None:
+    door.store.away = True
+    assert [await door.reply(n) for n in range(3)] == [204, 204, 204]
+    assert door.intake.spooled == 3
+
+    door.store.away = False
+    await door.intake._backlog.drained()
+
+    assert len(await door.kept()) == 3
+    assert door.intake.spooled == 0
+
+
+async def test_a_forged_reply_is_refused_while_the_database_is_away_too(door: Door) -> None:
+    door.store.away = True
+    body, headers = door.signed()
+
+    answer = await door.client.post(PATH, data=body.replace(b"IN1", b"IN2"), headers=headers)
+
+    assert answer.status == 403
+    assert door.intake.spooled == 0
+
+
+async def test_a_body_that_is_too_long_is_not_read(door: Door) -> None:
+    answer = await door.client.post(PATH, data=b"x" * (BODY_BYTES_MAX + 1))
+
+    assert answer.status == 413
+
+
+async def test_a_body_that_does_not_say_how_long_it_is_is_read_no_further(door: Door) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(10_000):
+            sent += 4_096
+            yield b"x" * 4_096
+            await asyncio.sleep(0)
+
+    answer = await door.client.post(PATH, data=endless())
+
+    assert answer.status == 413
+    assert sent < 10_000 * 4_096
+
+
+async def test_a_body_in_chunks_is_a_body(door: Door) -> None:
+    body, headers = door.signed()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body[:10]
+        await asyncio.sleep(0.001)
+        yield body[10:]
+
+    answer = await door.client.post(PATH, data=chunks(), headers=headers)
+
+    assert answer.status == 204
+    assert len(await door.kept()) == 1
+
+
+async def test_a_callback_gets_no_headers_that_are_for_browsers(door: Door) -> None:
+    body, headers = door.signed()
+
+    answer = await door.client.post(PATH, data=body, headers=headers)
+
+    assert "Content-Security-Policy" not in answer.headers
+
+
+# The answer link ---------------------------------------------------------------------------------
+
+
+async def test_an_answer_by_link_is_kept_while_the_database_is_away(door: Door) -> None:
+    door.store.away = True
+    link = f"/a/{door.ctx.token('callout', 7)}"
+
+    shown = await door.client.get(link)
+    said = await door.client.post(
+        link, data={"answer": "1"}, headers={"Origin": door.ctx.settings.public_url}
+    )
+
+    assert shown.status == 200
+    assert 'value="2"' in await shown.text()
+    assert said.status == 200
+    assert "已记录" in await said.text()
+    assert door.intake.spooled == 1
+    door.store.away = False
+    await door.intake._backlog.drained()
+    assert await door.kept() == ["link:7:1"]
+
+
+async def test_a_wrong_link_is_a_wrong_link_while_the_database_is_away_too(door: Door) -> None:
+    door.store.away = True
+
+    assert (await door.client.get("/a/1.aaaaaaaaaaaaaaaaaaaaaa")).status == 404
