@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 
 import structlog
@@ -28,6 +29,7 @@ from warnsvc.resource import check_packages, templates_dir
 from warnsvc.secret import signing_secrets
 from warnsvc.service.context import Context
 from warnsvc.service.timekeeper import start_time
+from warnsvc.service.worker import Process
 from warnsvc.settings import CarrierSettings, Settings
 from warnsvc.store.durability import require_durable
 from warnsvc.store.migrate import require_head, require_head_of
@@ -37,7 +39,9 @@ from warnsvc.web.application import create_web
 from warnsvc.web.callback import CHANNELS, add_intake
 from warnsvc.web.health import PULSE
 from warnsvc.worker.engine import Engine
+from warnsvc.worker.presence import Presence, is_counted_on
 from warnsvc.worker.pulse import Pulse
+from warnsvc.worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +161,8 @@ def build_web(house: House, pulse: Pulse) -> web.Application:
 
 def build_engine(house: House, pulse: Pulse) -> Engine:
     """Return the engine with an outbox over this house's channels."""
-    outbox = Outbox(house.ctx, house.by_kind, owner=house.owner)
+    alive = partial(is_counted_on, house.ctx, pulse)
+    outbox = Outbox(house.ctx, house.by_kind, owner=house.owner, alive=alive)
     pulse.numbers["warnsvc_sends_in_flight"] = lambda: outbox.in_flight
     return Engine(house.ctx, outbox, owner=house.owner, pulse=pulse)
 
@@ -185,11 +190,18 @@ async def run(
     Raises OSError when the port is taken, PartEnded when a part gives up.
     """
     stop = stop or stop_on_signals()
-    pulse = Pulse()
+    pulse = Pulse(engine=engine)
+    presence = Presence(house.ctx, _process(house, engine=engine, web_pages=web_pages), pulse)
+    watchdog = Watchdog(house.ctx, pulse, owner=house.owner)
     runner = None
     if web_pages:
         runner = await start_web(build_web(house, pulse), house.ctx.settings)
     parts = list(beside)
+    around = [
+        asyncio.create_task(presence.run(), name="presence"),
+        asyncio.create_task(watchdog.run(), name="watchdog"),
+    ]
+    parts += around
     working = None
     if engine:
         working = asyncio.create_task(build_engine(house, pulse).run(), name="engine")
@@ -204,7 +216,16 @@ async def run(
         if working is not None:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+        for task in around:
+            task.cancel()
+        await asyncio.gather(*around, return_exceptions=True)
+        await presence.say_goodbye()
         log.info("service.stopped", owner=house.owner)
+
+
+def _process(house: House, *, engine: bool, web_pages: bool) -> Process:
+    role = "all" if engine and web_pages else "worker" if engine else "web"
+    return Process(owner=house.owner, role=role)
 
 
 async def start_web(app: web.Application, settings: Settings) -> web.AppRunner:

@@ -11,7 +11,7 @@ from tests.fakes.channel import Reject
 from tests.fakes.county import County, context
 from warnsvc.outbox import Outbox
 from warnsvc.service.context import Context
-from warnsvc.service.duty import hold
+from warnsvc.service.duty import Fence, fenced, hold
 from warnsvc.service.inbound import apply_inbound
 from warnsvc.service.sweep import reap, sequence_ledger, sweep
 from warnsvc.store.attempt import claim
@@ -207,6 +207,38 @@ async def test_a_duty_belongs_to_one_until_its_lease_ends(
 
     (row,) = await county.rows("SELECT owner, fence FROM duty WHERE name = 'reaper'")
     assert tuple(row) == (waiting, 2)
+
+
+async def test_a_second_leader_waits_for_what_the_first_is_writing(
+    store: Store, second_store: Store
+) -> None:
+    """Else the first could commit after the second had begun."""
+    county = await County.build(store)
+    other = _second(county, second_store)
+    number = await hold(county.ctx, "reaper", owner="one", seconds=4)
+    first = fenced(county.ctx, Fence(name="reaper", number=number))
+    county.clock.move(seconds=5)
+    order: list[str] = []
+
+    async def take() -> None:
+        assert await hold(other, "reaper", owner="other", seconds=4) == 2
+        order.append("second")
+
+    async with first.store.unit():
+        taking = asyncio.create_task(take())
+        await _until_somebody_waits(second_store)
+        order.append("first")
+    await taking
+
+    assert order == ["first", "second"]
+
+
+async def _until_somebody_waits(store: Store) -> None:
+    while True:
+        async with store.view() as unit:
+            (row,) = await unit.fetch("SELECT COUNT(*) AS n FROM pg_locks WHERE NOT granted")
+        if row["n"]:
+            return
 
 
 def _second(county: County, store: Store) -> Context:

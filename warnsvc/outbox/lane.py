@@ -72,7 +72,8 @@ class Lane:
         alive: Callable[[datetime], bool],
         done: Callable[[Sent], None],
     ) -> None:
-        """`alive`: whether the others still count on this process; else its leases are gone."""
+        """`alive`: whether the others have counted on this process since it claimed something
+        at that instant; if not, they may have taken it over."""
         self.kind = kind
         self.channel = channel
         self.concurrency = concurrency
@@ -108,7 +109,7 @@ class Lane:
     async def _send(self, load: Load) -> Sent:
         attempt, channel = load.attempt, self.channel
         now = self._ctx.clock.now()
-        if load.lease_until <= now or not self._alive(now):
+        if load.lease_until <= now or not self._alive(self._claimed_at(load)):
             log.warning("outbox.lease_lost", attempt=attempt.id, channel=channel.name)
             return Sent(attempt, None, channel.name)
         if attempt.valid_until <= now:
@@ -123,6 +124,9 @@ class Lane:
                 reason=type(fault).__name__,
             )
         return Sent(attempt, self._read(attempt, said), channel.name, said)
+
+    def _claimed_at(self, load: Load) -> datetime:
+        return load.lease_until - timedelta(seconds=self._ctx.settings.lease_seconds)
 
     def _request(self, load: Load) -> SendRequest:
         attempt, base = load.attempt, self._base

@@ -25,7 +25,7 @@ NAP_SECONDS = 0.005
 RESOLVE_BATCH = 100
 
 
-def _always(_now: datetime) -> bool:
+def _always(_claimed_at: datetime) -> bool:
     return True
 
 
@@ -40,7 +40,7 @@ class Outbox:
         owner: str,
         alive: Callable[[datetime], bool] = _always,
     ) -> None:
-        """`channels`: by kind. `alive`: whether the other workers still count on this one."""
+        """`channels`: by kind. `alive`: whether the others have counted on us since an instant."""
         self._ctx = ctx
         self._channels = dict(channels)
         self._recorder = Recorder(ctx, channels, owner=owner, recorded=self._off_hands)

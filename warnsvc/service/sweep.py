@@ -17,6 +17,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
 from warnsvc.service.step import save_case
+from warnsvc.service.worker import take_from_the_silent
 from warnsvc.store.attempt import expire_planned, next_due, reap_leases
 from warnsvc.store.bulletin import load_bulletins, save_bulletin
 from warnsvc.store.case import load_case_for_callouts, load_case_for_escalations
@@ -205,11 +206,15 @@ async def end_escalations(
 # Attempts ------------------------------------------------------------------------------------
 
 
-async def reap(ctx: Context) -> int:
-    """Make unknowns of sends whose worker is gone, and end what is no longer worth sending."""
+async def reap(ctx: Context, *, owner: str = "") -> int:
+    """Make unknowns of sends whose worker is gone, and end what is no longer worth sending.
+
+    `owner` is the process that does it: it knows that it lives, however late its own beat is.
+    """
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
         reaped = await reap_leases(unit, now=now)
+        reaped += await take_from_the_silent(unit, owner=owner, now=now)
         expired = await expire_planned(unit, now=now, limit=SWEEP_BATCH)
         if reaped or expired:
             await append_lines(unit, _reap_lines(reaped, [row["id"] for row in expired]), now=now)

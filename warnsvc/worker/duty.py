@@ -1,19 +1,21 @@
 """The periodic duties, ticked by APScheduler.
 
 It only ticks: jobs are in memory, late ones run once (`misfire_grace_time=None, coalesce=True,
-max_instances=1`), and nothing that has a deadline of its own is here (law 5).
+max_instances=1`), and nothing that has a deadline of its own is here (law 5). A duty is done by one
+process at a time, and whatever it writes is fenced.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from warnsvc.service.context import Context
-from warnsvc.service.duty import hold
+from warnsvc.service.duty import Fenced, Leader, fenced
 from warnsvc.service.sweep import reap, sequence_ledger
 from warnsvc.store.port import StoreFault
 
@@ -21,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 SEQUENCE_SECONDS = 0.5
 """How long a ledger line may be without a place in the tree."""
-REAP_SECONDS = 5.0
-"""How much longer than its lease a dead worker's send may wait."""
-LEASE_TICKS = 6
-"""A duty's lease lasts so many of its ticks: one slow tick does not hand it over."""
+REAP_SECONDS = 1.0
+"""How much longer than it must a dead worker's send may wait."""
+
+Act = Callable[[Context], Awaitable[int]]
 
 
 async def run_duties(ctx: Context, *, owner: str) -> None:
@@ -36,12 +38,13 @@ async def run_duties(ctx: Context, *, owner: str) -> None:
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         timezone="UTC",
     )
+    leader = Leader(ctx, owner=owner)
     for name, seconds, act in (
         ("ledger", SEQUENCE_SECONDS, sequence_ledger),
-        ("reaper", REAP_SECONDS, reap),
+        ("reaper", REAP_SECONDS, partial(reap, owner=owner)),
     ):
         scheduler.add_job(
-            _tick, "interval", seconds=seconds, args=(ctx, name, owner, seconds, act), id=name
+            do_duty, "interval", seconds=seconds, args=(ctx, leader, name, act), id=name
         )
     scheduler.start()
     try:
@@ -50,11 +53,12 @@ async def run_duties(ctx: Context, *, owner: str) -> None:
         scheduler.shutdown(wait=False)
 
 
-async def _tick(
-    ctx: Context, name: str, owner: str, seconds: float, act: Callable[[Context], Awaitable[int]]
-) -> None:
+async def do_duty(ctx: Context, leader: Leader, name: str, act: Act) -> None:
+    """Do a duty once, if it is ours. What goes wrong is logged: the next tick comes anyway."""
     try:
-        if await hold(ctx, name, owner=owner, seconds=seconds * LEASE_TICKS):
-            await act(ctx)
+        if fence := await leader.take(name):
+            await act(fenced(ctx, fence))
+    except Fenced as fault:
+        log.warning("duty.fenced", duty=name, error=str(fault))
     except StoreFault as fault:
         log.error("duty.failed", duty=name, error=str(fault))
