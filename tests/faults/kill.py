@@ -119,14 +119,14 @@ class Killer:
     async def _held(self, process: Process) -> bool:
         return bool(
             await self._rig.one(
-                "SELECT 1 AS one FROM attempt WHERE state = 'sending' AND lease_owner = $1 LIMIT 1",
+                "SELECT 1 AS one FROM attempt WHERE state = 'sending' AND lease_owner LIKE $1 LIMIT 1",
                 process.owner,
             )
         )
 
     async def _held_by(self, owner: str) -> set[int]:
         rows = await self._rig.fetch(
-            "SELECT id FROM attempt WHERE state = 'sending' AND lease_owner = $1", owner
+            "SELECT id FROM attempt WHERE state = 'sending' AND lease_owner LIKE $1", owner
         )
         return {row["id"] for row in rows}
 

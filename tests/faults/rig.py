@@ -128,8 +128,8 @@ class Process:
 
     @property
     def owner(self) -> str:
-        """The name by which leases know it."""
-        return f"{socket.gethostname()}:{self.pid}"
+        """How the name begins by which leases know it: `LIKE` this."""
+        return f"{socket.gethostname()}:{self.pid}%"
 
     @property
     def host(self) -> str:
@@ -251,6 +251,9 @@ class Rig:
     public_base_url: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings for every process, by name; written to its TOML file."""
+    paces: dict[str, float] = field(default_factory=lambda: {"sms": 5_000.0, "voice": 500.0})
+    """Sends a second that each carrier allows: by default more than we can."""
+    more_carriers: list[dict[str, Any]] = field(default_factory=list)
     processes: dict[str, Process] = field(default_factory=dict)
     pack: Pack = field(default_factory=sms_only)
     author: int = 0
@@ -285,10 +288,10 @@ class Rig:
                 "name": f"sim-{kind}",
                 "kind": kind,
                 "adapter": f"simulated-{kind}",
-                "params": params,
+                "params": {**params, "per_second": pace},
                 "secrets": {"secret": self.secret},
             }
-            for kind in ("sms", "voice")
+            for kind, pace in self.paces.items()
         ]
         return {
             "database_url": self.url,
@@ -301,7 +304,7 @@ class Rig:
             "lease_seconds": LEASE_SECONDS,
             "log_format": "json",
             "log_level": "warning",
-            "carriers": carriers,
+            "carriers": [*carriers, *self.more_carriers],
             **self.options,
         }
 
