@@ -37,6 +37,7 @@ from warnsvc.store.open import open_reading, open_store
 from warnsvc.store.port import Store
 from warnsvc.web.application import create_web
 from warnsvc.web.callback import CHANNELS, add_intake
+from warnsvc.web.deadline import Doorkeeper, Runner
 from warnsvc.web.health import PULSE
 from warnsvc.worker.engine import Engine
 from warnsvc.worker.presence import Presence, is_counted_on
@@ -230,7 +231,8 @@ def _process(house: House, *, engine: bool, web_pages: bool) -> Process:
 
 async def start_web(app: web.Application, settings: Settings) -> web.AppRunner:
     """Listen where the settings say."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+    keeper = Doorkeeper(per_peer=settings.connections_per_peer)
+    runner = Runner(app, keeper, shutdown_timeout=GOODBYE_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()

@@ -109,6 +109,13 @@ class Settings(BaseSettings):
         description="The address to listen on; `0.0.0.0` behind a proxy or in a container.",
     )
     port: int = Field(default=8080, ge=1, le=65_535, description="The port to listen on.")
+    connections_per_peer: int = Field(
+        default=200,
+        ge=0,
+        le=100_000,
+        description="How many connections one address may have; 0: no limit, for a proxy on another"
+        " machine that everybody comes through. This machine's own addresses are never limited.",
+    )
     phones_port: int = Field(
         default=8081, ge=1, le=65_535, description="The port of the simulated carrier's phones."
     )
