@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import aiohttp
 
@@ -81,7 +82,7 @@ class Answers:
     def longest_silence(self, since: float) -> float:
         """Return the longest time after `since` in which nothing was accepted."""
         times = [since, *sorted(at for at in self.accepted.values() if at > since)]
-        return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+        return max((b - a for a, b in pairwise(times)), default=0.0)
 
     def told(self) -> str:
         """Return a line about it."""

@@ -104,7 +104,11 @@ class Server:
                     *self._runner(),
                     self._binaries / "postgres",
                     *("-D", self.data),
-                    *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+                    *(
+                        part
+                        for name, value in settings.items()
+                        for part in ("-c", f"{name}={value}")
+                    ),
                 ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -215,7 +219,9 @@ class Server:
 
 
 @contextmanager
-def server(*, data: Path | None = None, make: Sequence[str] = (), **options: str) -> Iterator[Server]:
+def server(
+    *, data: Path | None = None, make: Sequence[str] = (), **options: str
+) -> Iterator[Server]:
     """Run one server; `data`: where its files are, `make`: arguments of initdb."""
     with servers(1) as (one,):
         if data is not None:

@@ -249,6 +249,19 @@ async def test_a_unit_whose_connection_is_cut_fails_and_the_next_one_works(
     assert heard == ["kept"]
 
 
+async def test_a_connection_that_is_cut_while_it_is_given_back_takes_nobody_with_it(
+    store: PostgresqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def release(_pool: object, _connection: object) -> None:
+        raise asyncpg.InternalClientError("release() called on a free connection holder")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Pool, "release", release)
+        with pytest.raises(ZeroDivisionError):
+            async with store.unit():
+                raise ZeroDivisionError
+
+
 async def test_a_commit_whose_connection_is_cut_is_not_taken_for_done(
     store: Store, store_url: str
 ) -> None:

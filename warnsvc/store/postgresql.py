@@ -139,7 +139,8 @@ class PostgresqlStore:
             pool = await asyncpg.create_pool(
                 dsn,
                 connect=cluster.for_pool,
-                min_size=1,
+                # None is kept for its own sake: asyncpg would log each try while the server is away.
+                min_size=0,
                 max_size=connections,
                 command_timeout=COMMAND_SECONDS,
                 server_settings=server_settings("unit"),
@@ -234,7 +235,9 @@ class PostgresqlStore:
             # The server rolls back by itself when the connection goes, if it has not gone already.
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
-        with suppress(asyncpg.InterfaceError):  # the pool may have been closed meanwhile
+        # It may be gone from the pool by now: asyncpg frees the place of one that the server cuts,
+        # and complains of whoever gives it back in that moment.
+        with suppress(StoreFault, asyncpg.InterfaceError), faults():
             await self._pool.release(connection)
 
     async def _leave(self, connection: Any) -> None:
