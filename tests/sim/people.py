@@ -1,0 +1,86 @@
+"""People with phones: they answer, late, twice, from a shared phone, refuse, or say nothing.
+
+A person reacts to what reaches the handset, not to what our service believes. It never looks at
+the database.
+"""
+
+import random
+from typing import TYPE_CHECKING
+
+from channels.base import ReceiptWord
+from channels.errors import ErrorClass
+from tests.sim.plan import SMS, VOICE
+
+if TYPE_CHECKING:
+    from tests.sim.carrier import Carrier, Copy
+    from tests.sim.world import World
+
+REPLIES_MAX = 4
+"""Nobody answers for ever."""
+_MISSED = {
+    "ring": ErrorClass.NO_ANSWER,
+    "busy": ErrorClass.BUSY,
+    "voicemail": ErrorClass.VOICEMAIL,
+    "off": ErrorClass.HANDSET_OFF,
+}
+
+
+class People:
+    """Everybody who has a phone."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._random = random.Random(f"{world.plan.seed}:people")
+        self._replies: dict[str, int] = {}
+
+    def gets(self, carrier: "Carrier", copy: "Copy") -> str:
+        """A carrier has something for somebody. Returns what an endpoint answers at once."""
+        if carrier.kind.value == SMS:
+            self._text(carrier, copy)
+        elif carrier.kind.value == VOICE:
+            self._call(carrier, copy)
+        else:
+            return self._endpoint(carrier, copy)
+        return ""
+
+    def _text(self, carrier: "Carrier", copy: "Copy") -> None:
+        if not carrier.fault("early"):
+            carrier.says(copy, ReceiptWord.SENT, 0.4)
+        else:
+            carrier.says(copy, ReceiptWord.SENT, 0.0)
+        if failing := carrier.fault("fails"):
+            error = ErrorClass(failing.detail or ErrorClass.HANDSET_OFF)
+            carrier.says(copy, ReceiptWord.UNDELIVERED, self._random.uniform(0.5, 20), error)
+            return
+        arrives = self._random.uniform(0.5, 4.0)
+        carrier.says(copy, ReceiptWord.DELIVERED, arrives)
+        habit = self._world.plan.habit(copy.request.to)
+        if habit.word and self._may_reply(copy.request.to):
+            carrier.reply(copy.request.to, habit.word, arrives + habit.delay)
+            if habit.again:
+                carrier.reply(copy.request.to, habit.again, arrives + habit.delay + 3.0)
+
+    def _may_reply(self, address: str) -> bool:
+        self._replies[address] = self._replies.get(address, 0) + 1
+        return self._replies[address] <= REPLIES_MAX
+
+    def _call(self, carrier: "Carrier", copy: "Copy") -> None:
+        habit = self._world.plan.habit(copy.request.to)
+        carrier.says(copy, ReceiptWord.RINGING, 1.0)
+        if habit.call in _MISSED:
+            carrier.says(copy, ReceiptWord.UNDELIVERED, 9.0, _MISSED[habit.call])
+            return
+        picks_up = self._random.uniform(2.0, 8.0)
+        carrier.says(copy, ReceiptWord.PICKED_UP, picks_up)
+        if habit.call == "press":
+            carrier.reply(copy.request.to, habit.key, picks_up + 4.0, to=copy)
+            carrier.says(copy, ReceiptWord.HEARD, picks_up + 4.5)
+        elif habit.call == "listen":
+            carrier.says(copy, ReceiptWord.HEARD, picks_up + 10.0)
+        else:
+            carrier.says(copy, ReceiptWord.CUT_SHORT, picks_up + 2.0)
+
+    def _endpoint(self, carrier: "Carrier", copy: "Copy") -> str:
+        habit = self._world.plan.habit(copy.request.to)
+        carrier.says(copy, ReceiptWord.DELIVERED, 0.2)
+        return habit.word if habit.delay < 10 else ""
