@@ -17,11 +17,11 @@ from warnsvc.core import escalation as esc
 from warnsvc.core.answer import AnswerKind
 from warnsvc.core.callout import Callout, CalloutState
 from warnsvc.core.change import Changes, NewAlarm, NewAttempt, NewTask
-from warnsvc.core.escalation import EscalationState
+from warnsvc.core.escalation import Escalation, EscalationState
 from warnsvc.core.move import Moves
 from warnsvc.core.working_set import tier_of
 
-__all__ = ["Case", "Changes", "NewAlarm", "NewAttempt", "NewTask"]
+__all__ = ["Case", "Changes", "NewAlarm", "NewAttempt", "NewTask", "may_be_told"]
 
 
 class Case(Moves):
@@ -132,3 +132,21 @@ class Case(Moves):
             and tier_of(escalation, callout_id) == escalation.tier
             for escalation in stands_in
         )
+
+
+def may_be_told(escalations: Iterable[Escalation]) -> set[int]:
+    """Return whose attempts, and whose other regions, a look or an ending may ask about.
+
+    Those whose tier may open now; and everybody in a region where somebody has answered, because
+    there it may close and others be stood down. To the rest at most a stop is told, which asks
+    nothing; so of a thousand silent villages nobody's attempts need be loaded.
+    """
+    found: set[int] = set()
+    for escalation in escalations:
+        tiers = escalation.tiers
+        closing = escalation.closing_rung
+        if not any(tier.answered(closing) for tier in tiers):
+            tiers = tiers[escalation.tier :]
+        for tier in tiers:
+            found.update([member.callout_id for member in tier.members])
+    return found

@@ -69,8 +69,8 @@ class Tier:
 
     def met(self, closing_rung: int) -> bool:
         """Whether enough have answered. An empty tier never has."""
-        need = self.quorum.need(len(self.members))
-        return need > 0 and self.answered(closing_rung) >= need
+        answered = self.answered(closing_rung)
+        return answered > 0 and answered >= self.quorum.need(len(self.members))
 
     def can_still_meet(self, closing_rung: int) -> bool:
         """Whether enough have answered or may still."""

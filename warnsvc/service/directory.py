@@ -20,7 +20,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.context import Context
 from warnsvc.service.officer import actor
-from warnsvc.store.case import numbers_from_json
+from warnsvc.store.case_document import numbers_from_json
 from warnsvc.store.ledger import append_lines
 
 HAZARD_WORDS = {

@@ -16,11 +16,13 @@ from warnsvc.core.bulletin import Bulletin, BulletinState, BulletinType
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
-from warnsvc.service.step import NOTICE_MINUTES, priority_of
+from warnsvc.service.priority import priority_of
+from warnsvc.service.step import NOTICE_MINUTES
 from warnsvc.service.sweep import end_escalations
 from warnsvc.store.attempt import insert_attempts
 from warnsvc.store.bulletin import insert_bulletin, load_bulletin, load_bulletins, save_bulletin
-from warnsvc.store.case import dead_addresses, numbers_from_json
+from warnsvc.store.case import dead_addresses
+from warnsvc.store.case_document import numbers_from_json
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.message import keep_messages, message_digest
 from warnsvc.store.port import Row, Unit

@@ -43,7 +43,7 @@ from warnsvc.service.bulletin import BulletinDraft
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.step import save_case
 from warnsvc.store.bulletin import load_bulletin, save_bulletin
-from warnsvc.store.case import numbers_to_json, tiers_to_json
+from warnsvc.store.case_document import numbers_to_json, tiers_to_json
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Unit
 

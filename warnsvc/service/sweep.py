@@ -6,7 +6,6 @@ cannot be swept raises an alarm and the others go on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -15,14 +14,14 @@ from warnsvc.core import bulletin as rules
 from warnsvc.core.bulletin import BulletinState
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
-from warnsvc.service.fault import is_databases_own
+from warnsvc.service.due import ROUNDS, WINDOWS, do_due, guarded
 from warnsvc.service.step import save_case
 from warnsvc.service.worker import take_from_the_silent
 from warnsvc.store.attempt import expire_planned, next_due, reap_leases
 from warnsvc.store.bulletin import load_bulletins, save_bulletin
-from warnsvc.store.case import load_case_for_callouts, load_case_for_escalations
+from warnsvc.store.case import load_case_for_escalations
 from warnsvc.store.ledger import append_lines, sequence
-from warnsvc.store.port import Row, Unit
+from warnsvc.store.port import Unit
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +32,8 @@ SWEEP_BATCH = 5_000
 async def sweep(ctx: Context) -> int:
     """Do everything that is due now; returns how many things were."""
     done = await _expire_bulletins(ctx)
-    done += await _steps(ctx)
-    done += await _deadlines(ctx)
+    done += await do_due(ctx, ROUNDS)
+    done += await do_due(ctx, WINDOWS)
     if done:
         await ctx.store.wake(WAKE_WORK, WAKE_BOARD)
     return done
@@ -46,113 +45,25 @@ async def when_due(ctx: Context) -> datetime | None:
         return await next_due(unit)
 
 
-async def _in_turn(
-    ctx: Context,
-    rows: Sequence[Row],
-    act: Callable[[Context, int, list[int]], Awaitable[None]],
-) -> int:
-    """Let each bulletin have its unit; returns how many rows were done.
-
-    One that fails raises an alarm and keeps nobody waiting. Raises StoreFault when the database
-    itself is at fault.
-    """
-    by_bulletin: dict[int, list[int]] = {}
-    for row in rows:
-        by_bulletin.setdefault(row["bulletin_id"], []).append(row["id"])
-    done = 0
-    for bulletin_id, ids in sorted(by_bulletin.items()):
-        try:
-            await act(ctx, bulletin_id, ids)
-        except Exception as fault:
-            if is_databases_own(fault):
-                raise
-            log.exception("sweep.bulletin_failed", bulletin=bulletin_id)
-            await _alarm_stuck(ctx, bulletin_id)
-        else:
-            done += len(ids)
-    return done
-
-
-async def _alarm_stuck(ctx: Context, bulletin_id: int) -> None:
-    """One alarm while an earlier one is open: it is tried again with every pass."""
-    async with ctx.store.unit() as unit:
-        await unit.lock_bulletins([bulletin_id])
-        open_ = await unit.fetch_one(
-            "SELECT id FROM alarm WHERE kind = 'poison' AND bulletin_id = $1"
-            " AND acknowledged_at IS NULL",
-            bulletin_id,
-        )
-        if open_ is None:
-            (alarm_id,) = await unit.new_ids("alarm", 1)
-            await unit.insert_rows(
-                "alarm",
-                ("id", "kind", "bulletin_id", "text", "raised_at"),
-                [(alarm_id, "poison", bulletin_id, "sweep", ctx.clock.now())],
-            )
-
-
-async def _deadlines(ctx: Context) -> int:
-    async with ctx.store.view() as unit:
-        rows = await unit.fetch(
-            "SELECT id, bulletin_id FROM escalation WHERE state = 'calling' AND deadline_at <= $1"
-            f" ORDER BY deadline_at, id LIMIT {SWEEP_BATCH}",
-            ctx.clock.now(),
-        )
-    return await _in_turn(ctx, rows, look)
-
-
-async def look(ctx: Context, bulletin_id: int, escalation_ids: list[int]) -> None:
-    """Let these escalations decide what their state calls for now."""
-    async with ctx.store.unit() as unit:
-        now = ctx.clock.now()
-        await unit.lock_bulletins([bulletin_id])
-        bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
-        case = await load_case_for_escalations(
-            unit, escalation_ids, bulletin_id=bulletin_id, rule=rule, now=now
-        )
-        case.look(escalation_ids)
-        await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
-
-
-async def _steps(ctx: Context) -> int:
-    async with ctx.store.view() as unit:
-        rows = await unit.fetch(
-            "SELECT id, bulletin_id FROM callout WHERE due_at <= $1"
-            f" ORDER BY due_at, id LIMIT {SWEEP_BATCH}",
-            ctx.clock.now(),
-        )
-    return await _in_turn(ctx, rows, _call_again)
-
-
-async def _call_again(ctx: Context, bulletin_id: int, callout_ids: list[int]) -> None:
-    async with ctx.store.unit() as unit:
-        now = ctx.clock.now()
-        await unit.lock_bulletins([bulletin_id])
-        bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
-        case = await load_case_for_callouts(
-            unit, callout_ids, bulletin_id=bulletin_id, rule=rule, now=now
-        )
-        case.steps_due(callout_ids)
-        await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
-
-
 async def _expire_bulletins(ctx: Context) -> int:
     async with ctx.store.view() as unit:
         rows = await unit.fetch(
-            "SELECT id, id AS bulletin_id FROM bulletin WHERE state = 'released'"
-            " AND expires_at <= $1 ORDER BY id",
+            "SELECT id FROM bulletin WHERE state = 'released' AND expires_at <= $1 ORDER BY id",
             ctx.clock.now(),
         )
-    return await _in_turn(ctx, rows, _expire)
+    done = 0
+    for row in rows:
+        done += await guarded(ctx, row[0], _expire(ctx, row[0])) or 0
+    return done
 
 
-async def _expire(ctx: Context, bulletin_id: int, _ids: list[int]) -> None:
+async def _expire(ctx: Context, bulletin_id: int) -> int:
     async with ctx.store.unit() as unit:
         now = ctx.clock.now()
         await unit.lock_bulletins([bulletin_id])
         before, _ = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
         if before.state is not BulletinState.RELEASED:
-            return
+            return 0
         after = rules.expire(before, now=now)
         await end_escalations(ctx, unit, bulletin_id, expired=True, now=now)
         await save_bulletin(unit, after, now=now)
@@ -168,6 +79,7 @@ async def _expire(ctx: Context, bulletin_id: int, _ids: list[int]) -> None:
             ],
             now=now,
         )
+    return 1
 
 
 async def end_escalations(
@@ -177,8 +89,7 @@ async def end_escalations(
     bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
     states = "('pending','calling')" if expired else "('pending','calling','exhausted')"
     rows = await unit.fetch(
-        f"SELECT id FROM escalation WHERE bulletin_id = $1 AND state IN {states}"
-        " ORDER BY id",
+        f"SELECT id FROM escalation WHERE bulletin_id = $1 AND state IN {states} ORDER BY id",
         bulletin_id,
     )
     for start in range(0, len(rows), SWEEP_BATCH):
