@@ -195,6 +195,15 @@ class Process:
         """Whether it ended by itself, neither killed nor asked to."""
         return self._process is not None and self._process.poll() not in {None, -signal.SIGKILL, 0}
 
+    def died(self, seconds: float = 5.0) -> bool:
+        """Whether it ends in this time; the socket's end is heard of before the process's."""
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def end(self) -> None:
         """Kill it whatever state it is in."""
         if self._process is not None and self._process.poll() is None:
@@ -258,6 +267,8 @@ class Rig:
     pack: Pack = field(default_factory=sms_only)
     author: int = 0
     signer: int = 0
+    phrases: dict[int, str] = field(default_factory=dict)
+    """What must be typed to release each bulletin that was signed here."""
     _hosts: int = 0
     _store: Store | SqliteWatch | None = None
     _session: aiohttp.ClientSession | None = None
@@ -267,7 +278,9 @@ class Rig:
     def __getitem__(self, name: str) -> Process:
         return self.processes[name]
 
-    def start(self, name: str, *arguments: str, module: str = "warnsvc", **environment: str) -> Process:
+    def start(
+        self, name: str, *arguments: str, module: str = "warnsvc", **environment: str
+    ) -> Process:
         """Start `warnsvc ARGUMENTS` (or another module) under a name; env as keywords."""
         process = Process(self, name, arguments, environment)
         process.module = module
@@ -366,15 +379,18 @@ class Rig:
             number = await bulletins.draft(opened.ctx, officer=self.author, draft=draft)
             await bulletins.submit(opened.ctx, officer=self.author, bulletin_id=number)
             await bulletins.sign(opened.ctx, officer=self.signer, bulletin_id=number)
+            self.phrases[number] = (await releasing.preview(opened.ctx, number)).phrase
             return number
 
     async def release(self, bulletin_id: int = 0, *, root: str = COUNTY) -> int:
         """Release a bulletin (a new one by default) by the service's own function; return its id."""
         number = bulletin_id or await self.sign(root)
         async with self.house() as opened:
-            phrase = (await releasing.preview(opened.ctx, number)).phrase
             await releasing.release(
-                opened.ctx, officer=self.author, bulletin_id=number, typed=phrase
+                opened.ctx,
+                officer=self.author,
+                bulletin_id=number,
+                typed=self.phrases[number],
             )
         return number
 
