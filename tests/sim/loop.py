@@ -42,6 +42,8 @@ OUTSIDE_SECONDS_MAX = 20.0
 """How long, in real seconds, nothing may come from outside before we give the run up."""
 SILENCE_SECONDS = 0.002
 """How long, in real seconds, an answer from outside may take before `on_silence` is asked."""
+END_SECONDS_MAX = 2.0
+"""How long, in real seconds, connections may take to end when the run is over."""
 _MICROSECONDS = 1_000_000
 
 
@@ -92,6 +94,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._outside: dict[asyncio.Task[Any], None] = {}
         self._held: list[asyncio.Handle] = []
         self._silence = 0.0
+        self._ending = False
         self._rounds_here = 0
         self._last_steps: list[list[str]] = []
 
@@ -135,6 +138,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def enter_outside(self, *tasks: "asyncio.Task[Any]") -> None:
         """Hold time and everybody else until these leave."""
         self._outside.update(dict.fromkeys(tasks))
+        held, self._held = self._held, []
+        for handle in held:
+            (self._ready if _task_of(handle) in tasks else self._held).append(handle)
 
     def leave_outside(self, *tasks: "asyncio.Task[Any]") -> None:
         """They are done outside; with the last, everybody goes on."""
@@ -155,7 +161,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._held.clear()
         self._drop_cancelled_timers()
         self._let_happen()
-        self._ready_due_timers()
+        if not self._outside:
+            self._ready_due_timers()
         batch = list(self._ready)
         batch = self._hold_others(batch) if self._outside else self._in_seeded_order(batch)
         self._guard(batch)
@@ -194,6 +201,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self.before_jump is not None:
             self.before_jump()
             self._drop_cancelled_timers()
+        if self._ready:
+            return
+        if self._ending and len(self._selector.get_map()) > 1:
+            self._process_events(self._selector.select(END_SECONDS_MAX))
         if self._ready:
             return
         if not self._scheduled:
@@ -260,6 +271,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _end(self) -> None:
         self.before_jump = None
         self._outside.clear()
+        self._ending = True
         left = self._tasks()
         for task in left:
             task.cancel()
