@@ -73,7 +73,7 @@ def test_every_secret_has_a_file_beside_it_and_no_place_in_a_repr(
     name: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "secret"
-    file.write_text("hunter2" * 8)
+    file.write_text("https://" + "hunter2" * 8)
 
     settings = load_settings(
         database_url="postgresql://warnsvc@db/warnsvc", **{f"{name}_file": str(file)}
@@ -84,7 +84,7 @@ def test_every_secret_has_a_file_beside_it_and_no_place_in_a_repr(
 
 
 def test_fields_that_sound_secret_are_secret() -> None:
-    words = ("password", "secret", "token", "database_url")
+    words = ("password", "secret", "token", "database_url", "heartbeat_url")
     sounding = {
         name
         for name in Settings.model_fields

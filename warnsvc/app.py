@@ -38,8 +38,9 @@ from warnsvc.store.port import Store
 from warnsvc.web.application import create_web
 from warnsvc.web.callback import CHANNELS, add_intake
 from warnsvc.web.deadline import Doorkeeper, Runner
-from warnsvc.web.health import PULSE
+from warnsvc.web.health import PULSE, create_health, what_is_late
 from warnsvc.worker.engine import Engine
+from warnsvc.worker.heartbeat import Heartbeat
 from warnsvc.worker.presence import Presence, is_counted_on
 from warnsvc.worker.pulse import Pulse
 from warnsvc.worker.watchdog import Watchdog
@@ -192,15 +193,20 @@ async def run(
     """
     stop = stop or stop_on_signals()
     pulse = Pulse(engine=engine)
+    settings = house.ctx.settings
     presence = Presence(house.ctx, _process(house, engine=engine, web_pages=web_pages), pulse)
     watchdog = Watchdog(house.ctx, pulse, owner=house.owner)
     runner = None
     if web_pages:
-        runner = await start_web(build_web(house, pulse), house.ctx.settings)
+        runner = await start_web(build_web(house, pulse), settings)
+    elif settings.health_port:
+        health = create_health(house.ctx, pulse)
+        runner = await start_web(health, settings, port=settings.health_port)
     parts = list(beside)
     around = [
         asyncio.create_task(presence.run(), name="presence"),
         asyncio.create_task(watchdog.run(), name="watchdog"),
+        *_heartbeat(house, pulse, watchdog),
     ]
     parts += around
     working = None
@@ -224,18 +230,37 @@ async def run(
         log.info("service.stopped", owner=house.owner)
 
 
+def _heartbeat(house: House, pulse: Pulse, watchdog: Watchdog) -> Iterable["asyncio.Task[None]"]:
+    """Start telling somebody else that all is well, if the settings name anybody."""
+    settings, clock = house.ctx.settings, house.ctx.clock
+    if settings.heartbeat_url is None:
+        return
+
+    def content() -> bool:
+        return watchdog.leads and not any(what_is_late(pulse, clock.now()))
+
+    heartbeat = Heartbeat(
+        settings.heartbeat_url, seconds=settings.heartbeat_seconds, content=content
+    )
+    pulse.numbers["warnsvc_heartbeats_taken"] = lambda: heartbeat.heard.taken
+    pulse.numbers["warnsvc_heartbeats_failed"] = lambda: heartbeat.heard.failed
+    yield asyncio.create_task(heartbeat.run(), name="heartbeat")
+
+
 def _process(house: House, *, engine: bool, web_pages: bool) -> Process:
     role = "all" if engine and web_pages else "worker" if engine else "web"
     return Process(owner=house.owner, role=role)
 
 
-async def start_web(app: web.Application, settings: Settings) -> web.AppRunner:
+async def start_web(
+    app: web.Application, settings: Settings, *, port: int | None = None
+) -> web.AppRunner:
     """Listen where the settings say."""
     keeper = Doorkeeper(per_peer=settings.connections_per_peer)
     runner = Runner(app, keeper, shutdown_timeout=GOODBYE_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await web.TCPSite(runner, settings.host, port or settings.port).start()
     except OSError:
         await runner.cleanup()
         raise

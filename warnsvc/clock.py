@@ -61,8 +61,13 @@ class WatchedClock(Clock, Protocol):
     """A clock that knows when the machine's clock, or the database's, cannot be right."""
 
     @property
+    def differences(self) -> tuple[ClockTrouble, ...]:
+        """How the clocks that we know of differ from our time."""
+        ...
+
+    @property
     def troubles(self) -> tuple[ClockTrouble, ...]:
-        """What is wrong at present."""
+        """The differences that are too large to be followed."""
         ...
 
     def follow(self, at: datetime) -> None:
@@ -114,12 +119,16 @@ class SystemClock:
             await asyncio.sleep(min(seconds, SLEEP_SECONDS_MAX))
 
     @property
-    def troubles(self) -> tuple[ClockTrouble, ...]:
+    def differences(self) -> tuple[ClockTrouble, ...]:
         found = [ClockTrouble(whose="machine", seconds=self._machine_offset() - self._offset)]
         if self._target is not None:
             ahead = self._target - self._offset
             found.append(ClockTrouble(whose="database", seconds=ahead))
-        return tuple(each for each in found if abs(each.seconds) > STEP_SECONDS_MAX)
+        return tuple(found)
+
+    @property
+    def troubles(self) -> tuple[ClockTrouble, ...]:
+        return tuple(each for each in self.differences if abs(each.seconds) > STEP_SECONDS_MAX)
 
     def follow(self, at: datetime) -> None:
         self._target = at.timestamp() - self._steady()

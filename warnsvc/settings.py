@@ -119,6 +119,13 @@ class Settings(BaseSettings):
     phones_port: int = Field(
         default=8081, ge=1, le=65_535, description="The port of the simulated carrier's phones."
     )
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Where a `warnsvc worker`, which has no pages, answers `/healthz`, `/readyz` and"
+        " `/metrics`, on `host`; 0: nowhere.",
+    )
     public_base_url: str = Field(
         default="",
         description="How carriers and browsers reach this service, such as `https://warn.example.org`;"
@@ -187,6 +194,17 @@ class Settings(BaseSettings):
     claim_batch: int = Field(
         default=500, ge=1, le=5000, description="How many sends are claimed in one transaction."
     )
+    heartbeat_url: SecretStr | None = Field(
+        default=None,
+        description="An address at somebody else's that is fetched while nothing is late, so that"
+        " our silence is an alarm there.",
+    )
+    heartbeat_url_file: Path | None = Field(
+        default=None, description="A file that holds `heartbeat_url`."
+    )
+    heartbeat_seconds: int = Field(
+        default=30, ge=5, le=3600, description="How often `heartbeat_url` is fetched."
+    )
     carriers: tuple[CarrierSettings, ...] = Field(
         default=(), description="The carrier accounts, one table each; see below."
     )
@@ -245,6 +263,14 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment or parts.username:
             raise ValueError("must have no user, query or fragment")
         return address.rstrip("/")
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _heartbeat_is_web_address(cls, address: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(address.get_secret_value() if address else "https://unset")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must begin with http:// or https:// and name a host")
+        return address
 
     @field_validator("database_url")
     @classmethod
@@ -317,7 +343,7 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value()
 
 
-SECRET_SETTINGS = ("database_password", "secret_key", "previous_secret_key")
+SECRET_SETTINGS = ("database_password", "secret_key", "previous_secret_key", "heartbeat_url")
 """The settings that may also be given as a file."""
 
 

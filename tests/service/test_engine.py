@@ -49,7 +49,7 @@ async def test_it_ends_when_its_outbox_fails(
     async def broken() -> int:
         raise RuntimeError("a mistake in the outbox")
 
-    monkeypatch.setattr(county.outbox, "_claim", broken)
+    monkeypatch.setattr(county.outbox, "claim", broken)
 
     async with asyncio.timeout(SECONDS_MAX):
         with pytest.raises(ExceptionGroup, match="unhandled errors"):

@@ -66,7 +66,7 @@ async def test_a_fault_of_the_database_alarms_about_no_bulletin(store: Store) ->
 
 async def test_the_reaper_names_the_sends_it_gives_up(county: County) -> None:
     await county.release(await county.signed())
-    await county.outbox._claim()  # and then the worker is gone
+    await county.outbox.claim()  # and then the worker is gone
     county.clock.move(seconds=61)
 
     assert await reap(county.ctx) == 4

@@ -4,7 +4,7 @@ Made once, by the composition root. It holds no state of its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from channels.base import Capabilities
@@ -12,6 +12,7 @@ from warnsvc.clock import Clock
 from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.pack import DEFAULT_PACK, Pack, Rule, rule_for
 from warnsvc.render import Renderer
+from warnsvc.service.measure import Measures
 from warnsvc.settings import Settings
 from warnsvc.store.port import Store
 from warnsvc.token import read_token, sign_token
@@ -36,6 +37,7 @@ class Context:
     """Channel kind → what the carrier that serves it can do."""
     keys: Sequence[bytes]
     pack: Pack = DEFAULT_PACK
+    measures: Measures = field(default_factory=Measures)
 
     def local_day(self, at: datetime) -> date:
         """The desk's calendar day at an instant."""

@@ -1,21 +1,37 @@
 """Is it alive, is it working, and how is it doing: for machines that watch.
 
 /healthz   this process answers
-/readyz    the engine has completed a full pass lately (law: silence must be an alarm)
-/metrics   Prometheus text
+/readyz    the database takes writes, the engine passes, and nothing is late; else 503 and what is
+/metrics   Prometheus text; docs/METRICS.md says what each number means
+
+A clock that is wrong and a carrier that is down are alarms for the desk and no reason to be
+unready: whoever restarts an unready process would make both worse. It reads and changes nothing.
 """
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from warnsvc.clock import WatchedClock
+from warnsvc.service.context import Context
+from warnsvc.store.port import StoreFault
+from warnsvc.web.query.metric import Sample, load_samples
 from warnsvc.web.visit import CONTEXT
 from warnsvc.worker.pulse import Pulse
 
-PASS_SECONDS_MAX = 10
-"""The engine passes at least once a second when it has nothing to do."""
+log = structlog.get_logger(__name__)
 
+PASS_SECONDS_MAX = 10
+"""The engine passes at least once a second when it has nothing to do, and the watchdog looks every
+two; a pass over a hundred thousand windows takes five."""
+BEAT_SECONDS_MAX = 10
+"""This process commits its own row every second, if the database takes it."""
+DATABASE_SECONDS = 3.0
+"""Monitors give up after five or ten."""
 
 PULSE: web.AppKey[Pulse] = web.AppKey("pulse", Pulse)
 
@@ -29,50 +45,112 @@ def routes() -> list[web.RouteDef]:
     ]
 
 
+def create_health(ctx: Context, pulse: Pulse) -> web.Application:
+    """Return the application of a process that has no pages."""
+    app = web.Application()
+    app[CONTEXT] = ctx
+    app[PULSE] = pulse
+    app.add_routes(routes())
+    return app
+
+
 async def healthz(request: web.Request) -> web.Response:
     """Return 200: this process answers."""
     return web.json_response({"status": "ok"})
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Return 200 when the engine has passed lately and the database answers, else 503."""
+    """Return 200 when everything works, else 503; `late` names what does not."""
     ctx = request.app[CONTEXT]
     pulse = request.app.get(PULSE, Pulse())
-    now = ctx.clock.now()
-    late = pulse.passed_at is None or now - pulse.passed_at > timedelta(seconds=PASS_SECONDS_MAX)
-    async with ctx.store.view() as unit:
-        await unit.fetch_one("SELECT 1 AS one")
-    passed = pulse.passed_at.isoformat() if pulse.passed_at else None
-    status = {"status": "late" if late else "ok", "engine_passed_at": passed}
-    return web.json_response(status, status=503 if late else 200)
+    late = [*what_is_late(pulse, ctx.clock.now())]
+    if not await _database_answers(ctx):
+        late.insert(0, "database")
+    body = {
+        "status": "late" if late else "ok",
+        "late": late,
+        "engine_passed_at": _iso(pulse.passed_at),
+        "watched_at": _iso(pulse.watched_at),
+    }
+    return web.json_response(body, status=503 if late else 200)
 
 
-_COUNTS = {
-    "warnsvc_attempts_waiting": "SELECT COUNT(*) AS n FROM attempt WHERE state = 'planned'",
-    "warnsvc_attempts_sending": "SELECT COUNT(*) AS n FROM attempt WHERE state = 'sending'",
-    "warnsvc_attempts_unknown": "SELECT COUNT(*) AS n FROM attempt WHERE state = 'unknown'",
-    "warnsvc_escalations_calling": "SELECT COUNT(*) AS n FROM escalation WHERE state = 'calling'",
-    "warnsvc_inbound_new": "SELECT COUNT(*) AS n FROM inbound WHERE state = 'new'",
-    "warnsvc_alarms_open": "SELECT COUNT(*) AS n FROM alarm WHERE acknowledged_at IS NULL",
-    "warnsvc_tasks_open": "SELECT COUNT(*) AS n FROM task WHERE state IN ('open','claimed')",
-    "warnsvc_ledger_pending": "SELECT COUNT(*) AS n FROM ledger_pending",
-}
+def what_is_late(pulse: Pulse, now: datetime) -> Iterator[str]:
+    """Yield what this process should have done lately and has not, then what its watchdog found."""
+    passed_at = pulse.passed_at if pulse.engine else now
+    for name, at, seconds in (
+        ("engine", passed_at, PASS_SECONDS_MAX),
+        ("writes", pulse.seen_at, BEAT_SECONDS_MAX),
+        ("watchdog", pulse.watched_at, PASS_SECONDS_MAX),
+    ):
+        if at is None or now - at > timedelta(seconds=seconds):
+            yield name
+    for finding in pulse.findings:
+        yield finding.what
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+async def _database_answers(ctx: Context) -> bool:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), ctx.store.view() as unit:
+            await unit.fetch_one("SELECT 1 AS one")
+    except (StoreFault, TimeoutError) as fault:
+        log.warning("health.database_away", error=str(fault))
+        return False
+    return True
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Return counts of what is open, in Prometheus' text format."""
+    """Return what is open and what this process did, in Prometheus' text format."""
     ctx = request.app[CONTEXT]
-    registry = CollectorRegistry()
-    async with ctx.store.view() as unit:
-        for name, sql in _COUNTS.items():
-            row = await unit.fetch_one(sql)
-            Gauge(name, name.replace("_", " "), registry=registry).set(row["n"] if row else 0)
     pulse = request.app.get(PULSE, Pulse())
-    if pulse.passed_at is not None:
-        age = (ctx.clock.now() - pulse.passed_at).total_seconds()
-        Gauge("warnsvc_engine_pass_age_seconds", "since the last pass", registry=registry).set(age)
-    for name, read in pulse.numbers.items():
-        Gauge(name, name.replace("_", " "), registry=registry).set(read())
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    samples, up = await _of_database(ctx)
+    for sample in [*samples, *_of_process(ctx, pulse), Sample("warnsvc_database_up", float(up))]:
+        gauge = gauges.get(sample.name)
+        if gauge is None:
+            names = list(sample.labels)
+            gauge = Gauge(sample.name, _words(sample.name), names, registry=registry)
+            gauges[sample.name] = gauge
+        (gauge.labels(**sample.labels) if sample.labels else gauge).set(sample.value)
+    registry.register(ctx.measures.lateness)
     return web.Response(
         body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
     )
+
+
+async def _of_database(ctx: Context) -> tuple[list[Sample], bool]:
+    """Return what the database counts; nothing while it is away."""
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), ctx.store.view() as unit:
+            return await load_samples(unit, ctx.clock.now()), True
+    except (StoreFault, TimeoutError) as fault:
+        log.warning("health.database_away", error=str(fault))
+        return [], False
+
+
+def _of_process(ctx: Context, pulse: Pulse) -> Iterator[Sample]:
+    now = ctx.clock.now()
+    for name, at in (
+        ("warnsvc_engine_pass_age_seconds", pulse.passed_at),
+        ("warnsvc_beat_age_seconds", pulse.seen_at),
+        ("warnsvc_watchdog_age_seconds", pulse.watched_at),
+    ):
+        if at is not None:
+            yield Sample(name, (now - at).total_seconds())
+    yield Sample("warnsvc_late_kinds", float(len(pulse.findings)))
+    for finding in pulse.findings:
+        yield Sample("warnsvc_late_seconds", finding.seconds, {"what": finding.what})
+    if isinstance(ctx.clock, WatchedClock):
+        for clock in ctx.clock.differences:
+            yield Sample("warnsvc_clock_off_seconds", clock.seconds, {"whose": clock.whose})
+    for name, read in pulse.numbers.items():
+        yield Sample(name, float(read()))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
