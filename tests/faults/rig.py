@@ -63,6 +63,8 @@ SECRET_KEY = "k" * 40
 PASSWORD = "summer-rain-2026"
 TEXT = "暴雨红色预警：今夜至明晨有大暴雨，请立即上岗组织转移。"
 COUNTY = "990100000000"
+FIRST_CARRIER_HOST = 100
+"""In a network of test hosts the carrier has the addresses from .100 to .140."""
 LEASE_SECONDS = 5
 """The least that settings allow: what a dead worker held is free soon."""
 LOOK_SECONDS = 0.1
@@ -109,6 +111,10 @@ class Process:
         self._rig, self.name, self.arguments = rig, name, list(arguments)
         self.environment = dict(environment)
         self.module = "warnsvc"
+        self.prefix: list[str] = []
+        """Goes before the command, as `ip netns exec NAME`."""
+        self.folder = ROOT
+        """Where it is started: another checkout is another version."""
         self.hosts: list[str] = []
         """Its loopback addresses at the carrier, one for each start."""
         self.pids: list[int] = []
@@ -148,8 +154,8 @@ class Process:
         config = self._rig.write_config(self.name, self.hosts[-1])
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, *self.arguments],
-                cwd=ROOT,
+                [*self.prefix, sys.executable, "-m", self.module, *self.arguments],
+                cwd=self.folder,
                 env={
                     **clean_environment(),
                     "WARNSVC_CONFIG": str(config),
@@ -258,6 +264,10 @@ class Rig:
     carrier_via: str = ""
     """`host:port` through which the service reaches the carrier; empty: directly, one host each."""
     public_base_url: str = ""
+    web_host: str = "127.0.0.1"
+    """Where the test reaches the web process."""
+    carrier_net: str = ""
+    """The first three numbers of the carrier's addresses; empty: it is on this machine."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings for every process, by name; written to its TOML file."""
     paces: dict[str, float] = field(default_factory=lambda: {"sms": 5_000.0, "voice": 500.0})
@@ -279,17 +289,25 @@ class Rig:
         return self.processes[name]
 
     def start(
-        self, name: str, *arguments: str, module: str = "warnsvc", **environment: str
+        self,
+        name: str,
+        *arguments: str,
+        module: str = "warnsvc",
+        prefix: Sequence[str] = (),
+        folder: Path = ROOT,
+        **environment: str,
     ) -> Process:
         """Start `warnsvc ARGUMENTS` (or another module) under a name; env as keywords."""
         process = Process(self, name, arguments, environment)
-        process.module = module
+        process.module, process.prefix, process.folder = module, list(prefix), folder
         self.processes[name] = process
         return process.start()
 
     def next_host(self) -> str:
-        """Return a loopback address that no process has had yet."""
+        """Return an address of the carrier that no process has had yet."""
         self._hosts += 1
+        if self.carrier_net:
+            return f"{self.carrier_net}.{FIRST_CARRIER_HOST + self._hosts}"
         return f"127.1.{self._hosts // 250}.{self._hosts % 250 + 1}"
 
     def settings_values(self, host: str) -> dict[str, Any]:
@@ -330,7 +348,7 @@ class Rig:
     @property
     def web_url(self) -> str:
         """Where the web process listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.web_host}:{self.port}"
 
     # Rows ------------------------------------------------------------------------------------
 
@@ -477,7 +495,9 @@ class Rig:
 
     async def _story(self) -> str:
         try:
-            states = f"attempts {await self.states()}, escalations {await self.states('escalation')}"
+            states = (
+                f"attempts {await self.states()}, escalations {await self.states('escalation')}"
+            )
         except Exception as fault:  # the story of a failure must not hide the failure
             states = f"no states: {fault!r}"
         parts = [states]
@@ -510,7 +530,12 @@ class Rig:
     @property
     def carrier_url(self) -> str:
         """Where the test reaches the carrier."""
-        return f"http://127.0.0.1:{self.carrier_port}"
+        return f"http://{self.carrier_address}:{self.carrier_port}"
+
+    @property
+    def carrier_address(self) -> str:
+        """The carrier's first address."""
+        return f"{self.carrier_net}.{FIRST_CARRIER_HOST}" if self.carrier_net else "127.0.0.1"
 
     async def record(self, parts: str = "requests,texts,hooks") -> Record:
         """Return what the carrier saw."""
@@ -544,20 +569,24 @@ async def open_rig(
     carrier: Sequence[str] = ("--no-receipts",),
     url: str = "",
     durable: bool = True,
+    carrier_net: str = "",
+    carrier_prefix: Sequence[str] = (),
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Start a database and a carrier, migrate, and yield the rig; end everything afterwards.
 
     `carrier`: arguments of the simulated carrier (`--crowd`, …); {port} is the web port.
     `url`: a database of the test's own instead. `options`: settings for every process.
+    `carrier_net`, `carrier_prefix`: the carrier is a test host of its own (tests.faults.network).
     """
-    with tempfile.TemporaryDirectory(prefix="warnsvc-faults-") as name, _database(
-        kind, Path(name), url, durable=durable
-    ) as address:
+    with (
+        tempfile.TemporaryDirectory(prefix="warnsvc-faults-") as name,
+        _database(kind, Path(name), url, durable=durable) as address,
+    ):
         secret = secrets.token_urlsafe(32)
         port, carrier_port = free_ports(2)
         arguments = [part.replace("{port}", str(port)) for part in carrier]
-        with _carrier(carrier_port, secret, Path(name), arguments):
+        with _carrier(carrier_port, secret, Path(name), arguments, prefix=carrier_prefix):
             rig = Rig(
                 kind=kind,
                 url=address,
@@ -565,10 +594,11 @@ async def open_rig(
                 carrier_port=carrier_port,
                 secret=secret,
                 port=port,
+                carrier_net=carrier_net,
                 options=options,
             )
             try:
-                await until_open(carrier_port)
+                await until_open(carrier_port, host=rig.carrier_address)
                 await upgrade(address)
                 yield rig
             finally:
@@ -587,12 +617,15 @@ def _database(kind: str, folder: Path, url: str, *, durable: bool) -> Any:
 
 
 @contextmanager
-def _carrier(port: int, secret: str, folder: Path, arguments: Sequence[str]) -> Any:
+def _carrier(
+    port: int, secret: str, folder: Path, arguments: Sequence[str], *, prefix: Sequence[str] = ()
+) -> Any:
     """Run the recording carrier on every loopback address."""
     (folder / "carrier.secret").write_text(secret)
     with (folder / "carrier.log").open("wb") as log:
         process = subprocess.Popen(
             [
+                *prefix,
                 *(sys.executable, "-m", "tests.faults.carrier", "--host", "0.0.0.0"),
                 *("--port", str(port), "--secret-file", str(folder / "carrier.secret")),
                 *("--sender", SENDER, *arguments),
@@ -610,12 +643,12 @@ def _carrier(port: int, secret: str, folder: Path, arguments: Sequence[str]) -> 
         process.wait()
 
 
-async def until_open(port: int, seconds: float = START_SECONDS) -> None:
+async def until_open(port: int, seconds: float = START_SECONDS, *, host: str = "127.0.0.1") -> None:
     """Wait until somebody listens on a port of this machine."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            _, writer = await asyncio.open_connection(host, port)
         except OSError:
             await asyncio.sleep(0.05)
             continue
@@ -640,9 +673,7 @@ def villages(count: int) -> list[Region]:
 
 def with_numbers(people: People, numbers: Callable[[Contact], tuple[Number, ...]]) -> People:
     """Return the same people with other numbers."""
-    return replace(
-        people, contacts=tuple(replace(c, numbers=numbers(c)) for c in people.contacts)
-    )
+    return replace(people, contacts=tuple(replace(c, numbers=numbers(c)) for c in people.contacts))
 
 
 def free_ports(count: int) -> list[int]:
