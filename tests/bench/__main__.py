@@ -1,4 +1,7 @@
-"""Measure: `python -m tests.bench [dispatch inbound release]`. Prints a table, writes build/bench.json."""
+"""Measure: `python -m tests.bench [dispatch inbound release windows claim]`.
+
+Prints a table and writes build/bench.json.
+"""
 
 import argparse
 import asyncio
@@ -6,10 +9,16 @@ import logging
 
 import structlog
 
-from tests.bench import dispatch, inbound, release
+from tests.bench import claim, dispatch, inbound, release, windows
 from tests.bench.report import Report
 
-PARTS = {"dispatch": dispatch.measure, "inbound": inbound.measure, "release": release.measure}
+PARTS = {
+    "dispatch": dispatch.measure,
+    "inbound": inbound.measure,
+    "claim": claim.measure,
+    "release": release.measure,
+    "windows": windows.measure,
+}
 
 
 def main() -> None:

@@ -41,14 +41,9 @@ async def _call_in_vain(opened: House) -> None:
     """Write every round of the first window as sent; nobody has answered, nothing more is due."""
     now = opened.ctx.clock.now()
     async with opened.ctx.store.unit() as unit:
-        await unit.execute(
-            "UPDATE attempt SET state = 'accepted', sent_at = $1, carrier = 'bench',"
-            " send_count = 1, reference = 'bench'",
-            now,
-        )
+        await _send(unit, now)
         for number in CALLED_AGAIN:
             await _call_again(unit, number, now)
-        await unit.execute("UPDATE callout SET due_at = NULL, step = 3 WHERE state = 'calling'")
 
 
 async def _call_again(unit: Unit, number: int, now: datetime) -> None:
@@ -68,17 +63,34 @@ async def _call_again(unit: Unit, number: int, now: datetime) -> None:
     )
 
 
-async def end_windows(opened: House, ends_at: Sequence[datetime]) -> None:
-    """Let the open windows end at these instants, in the order of their escalations' ids."""
+async def end_windows(opened: House, ends_at: Sequence[datetime]) -> list[int]:
+    """Let open windows end at these instants, in the order of their ids, and the rest in an hour.
+
+    Returns the ids of those that end. What was planned for them counts as sent.
+    """
+    now = opened.ctx.clock.now()
     async with opened.ctx.store.unit() as unit:
         rows = await unit.fetch("SELECT id FROM escalation WHERE state = 'calling' ORDER BY id")
-        ids = [row["id"] for row in rows]
-        at = list(ends_at) if len(ends_at) > 1 else [ends_at[0]] * len(ids)
-        hour_later = max(at) + timedelta(hours=1)
+        ids = [row["id"] for row in rows][: len(ends_at)]
+        await unit.execute(
+            "UPDATE escalation SET deadline_at = $1 WHERE state = 'calling'",
+            max(ends_at) + timedelta(hours=1),
+        )
         await unit.execute_many(
             "UPDATE escalation SET deadline_at = $1 WHERE id = $2",
-            [
-                (at[place] if place < len(at) else hour_later, escalation_id)
-                for place, escalation_id in enumerate(ids)
-            ],
+            list(zip(ends_at, ids, strict=False)),
         )
+        await _send(unit, now)
+    return ids
+
+
+async def _send(unit: Unit, now: datetime) -> None:
+    """Write whatever is planned as taken by a carrier, and its people's rounds as over."""
+    await unit.execute(
+        "UPDATE attempt SET state = 'accepted', sent_at = $1, carrier = 'bench', send_count = 1,"
+        " reference = 'bench' WHERE state = 'planned'",
+        now,
+    )
+    await unit.execute(
+        "UPDATE callout SET due_at = NULL, step = 3 WHERE state = 'calling' AND due_at IS NOT NULL"
+    )
