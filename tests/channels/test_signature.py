@@ -1,7 +1,8 @@
 """Signatures: what they are over, and what they refuse."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -136,3 +137,27 @@ def test_a_poor_secret_is_refused_without_being_told(secret: str) -> None:
         signature.webhook_key(secret)
 
     assert secret not in str(caught.value) or len(secret) < 7
+
+
+FORMS = st.text(alphabet="ab=&+%2Ff6E94B8AD;0 ~", max_size=60)
+"""More is broken here than a browser could break: half a quote, no name, no value, a run cut off."""
+
+
+def outcome(parse: Callable[[], object]) -> object:
+    try:
+        return parse()
+    except ValueError:
+        return ValueError
+
+
+@given(FORMS)
+def test_a_form_is_read_as_the_standard_library_reads_it(form: str) -> None:
+    def standard() -> object:
+        return parse_qsl(form, keep_blank_values=True, errors="strict", max_num_fields=100)
+
+    assert outcome(lambda: signature.form_pairs(form.encode())) == outcome(standard)
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=20))
+def test_every_form_comes_back_as_it_was_written(pairs: list[tuple[str, str]]) -> None:
+    assert signature.form_pairs(urlencode(pairs).encode()) == pairs
