@@ -28,6 +28,7 @@ async def test_a_leader_that_stood_still_for_thirty_seconds_sends_nothing_twice(
         rig["first"].pause()
         stopped = time.monotonic()
         held = {r["id"] for r in await rig.fetch(_HELD, owner)}
+        await rig.turn(answer_seconds=0.02)
         await rig.until(lambda: _settled(rig, held), 90, f"{len(held)} held sends settle")
         settled = time.monotonic() - stopped
         await rig.until(lambda: _leads(rig, "second"), 60, "the second worker leads")

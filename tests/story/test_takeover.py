@@ -167,6 +167,27 @@ async def test_a_process_that_was_paused_does_not_send_what_others_took(build: B
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_what_a_process_claims_before_its_first_beat_is_sent(build: Build) -> None:
+    """Both begin at the same time; nobody knows the process yet, so nobody takes anything."""
+    county = await build()
+    (village,) = county.villages
+    pulse = Pulse()
+    alive = partial(is_counted_on, county.ctx, pulse)
+    started = Outbox(county.ctx, county.channels, owner=WORKER.owner, alive=alive)
+    await county.release(await county.signed())
+
+    assert await started.claim() == 2
+    county.clock.move(seconds=0.1)
+    await Presence(county.ctx, WORKER, pulse).step()
+    await started.send()
+    await started.record()
+
+    village.expects_sms("暴雨红色").replies("1")
+    assert "sending" not in await states(county)
+    await county.settle()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def test_a_process_that_was_paused_gives_back_what_nobody_took(build: Build) -> None:
     county = await build()
     pulse = Pulse()

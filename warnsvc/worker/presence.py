@@ -9,7 +9,7 @@ nothing down with it.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -69,11 +69,13 @@ class Presence:
         else:
             seen_at = await beat(self._ctx, self._process, passed_at=pulse.passed_at)
         now = self._ctx.clock.now()
-        broken = pulse.seen_at is None or not _recent(pulse.seen_at, now)
-        if broken:
-            pulse.unbroken_since = now
+        broken = pulse.seen_at is not None and not _recent(pulse.seen_at, now)
+        if broken or pulse.unbroken_since is None:
+            # Before our first beat there was no row, so nobody could take us for dead: what we
+            # claimed before it is ours.
+            pulse.unbroken_since = now if broken else datetime.min.replace(tzinfo=UTC)
         pulse.seen_at = seen_at
-        if broken and self._beats and self._ctx.store.dialect != "sqlite":
+        if broken and self._ctx.store.dialect != "sqlite":
             # What we had claimed is not sent any more, whether or not somebody has taken it.
             await give_back(self._ctx, self._process)
         if self._beats % MEASURE_BEATS == 0:
