@@ -12,7 +12,7 @@ from warnsvc.outbox.claim import Claimer
 from warnsvc.outbox.lane import Lane
 from warnsvc.outbox.record import RECORD_EVERY_SECONDS, Recorder
 from warnsvc.service.context import Context
-from warnsvc.service.unknown import resolve_unknown
+from warnsvc.service.unknown import LookedUp, resolve_unknowns
 from warnsvc.store.attempt import due_unknowns
 from warnsvc.store.port import StoreFault
 
@@ -157,16 +157,13 @@ class Outbox:
         answers = await asyncio.gather(
             *(self._look_up(c, row["id"]) for c, row in zip(channels, rows, strict=True))
         )
-        for row, channel, seen in zip(rows, channels, answers, strict=True):
-            await resolve_unknown(
-                self._ctx,
-                attempt_id=row["id"],
-                bulletin_id=row["bulletin_id"],
-                send_count=row["send_count"],
-                valid_until=row["valid_until"],
-                channel=channel,
-                seen=seen,
+        looked_up = [
+            LookedUp(
+                attempt_id=row["id"], bulletin_id=row["bulletin_id"], channel=channel, seen=seen
             )
+            for row, channel, seen in zip(rows, channels, answers, strict=True)
+        ]
+        await resolve_unknowns(self._ctx, looked_up)
         return len(rows)
 
     async def _look_up(self, channel: Channel | None, attempt_id: int) -> list[ReceiptEvent] | None:

@@ -1,101 +1,154 @@
 """Unknowns: sends of which nobody can say whether they arrived (law 3).
 
-    unknown ──look-up──► seen ──► accepted, and what the carrier says of it becomes receipts
-               │        └ never seen ──► planned again, while it is still wanted and worth it
-               └ no answer ──► looked up again; a rule may allow one more copy; then failed
+    unknown ──receipt──► what it says (service.inbound), at any time
+       └─ after 10 s: look-up ─► seen ──► accepted, and what the carrier says of it becomes receipts
+                │             └ never seen ──► planned again, while it is still wanted and worth it
+                └ no answer ──► red and live: sent once more, and marked
+                             └► asked again, ever more seldom; when its time is over: failed
 
-It never calls a carrier; the outbox looks up and brings the answer.
+What ends without having reached anybody is told to its callout like any other failure, so that the
+next number is called. Windows do not wait for it: they close at their instant. It never calls a
+carrier; the outbox looks up and brings the answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from channels.base import Channel, ReceiptEvent
+from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.ledger import Line
-from warnsvc.service.context import WAKE_WORK, Context
+from warnsvc.core.pack import Rule
+from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.intake import receipt_fact
-from warnsvc.service.step import still_wanted
-from warnsvc.store.attempt import load_reasons, settle_unknown
+from warnsvc.service.step import save_case, still_wanted
 from warnsvc.store.bulletin import load_bulletins
-from warnsvc.store.inbound import insert_inbound
+from warnsvc.store.case import load_case_for_callouts
+from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.ledger import append_lines
-from warnsvc.store.port import Unit
+from warnsvc.store.port import Row, Unit
+from warnsvc.store.unknown import Settled, hold_unknowns, settle_unknowns
 
 RESEND_MAX = 2
 """Without any word of it, a red one is sent once more and no oftener (DESIGN law 3)."""
+NO_WORD_SECONDS = 10.0
+"""A callback often answers an unknown by itself; nothing is sent a second time before that."""
 LOOK_AGAIN_SECONDS = 5.0
-"""After a look-up that got no answer."""
+"""After the first look-up that got no answer."""
+LOOK_AGAIN_SECONDS_MAX = 30.0
+"""And after later ones: a carrier in trouble is not helped by ten thousand questions."""
+
+NEVER_SEEN = "the carrier has never seen it"
+SENT_AGAIN = "no word of it: sent once more"
+"""The mark: a second copy may arrive. It stands in the ledger and on the person's page."""
 
 
-async def resolve_unknown(
-    ctx: Context,
-    *,
-    attempt_id: int,
-    bulletin_id: int,
-    send_count: int,
-    valid_until: datetime,
-    channel: Channel | None,
-    seen: Sequence[ReceiptEvent] | None,
-) -> None:
-    """Settle an unknown by what the look-up said: `None` no answer, empty: never seen."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What a carrier said of an unknown. `seen`: None without an answer, empty if it knows none."""
+
+    attempt_id: int
+    bulletin_id: int
+    channel: Channel | None
+    seen: Sequence[ReceiptEvent] | None
+
+
+async def resolve_unknowns(ctx: Context, looked_up: Iterable[LookedUp]) -> None:
+    """Settle unknowns by what the look-ups said, one unit a bulletin. Raises StoreFault."""
+    by_bulletin: dict[int, dict[int, LookedUp]] = {}
+    for one in looked_up:
+        by_bulletin.setdefault(one.bulletin_id, {})[one.attempt_id] = one
+    for bulletin_id, some in sorted(by_bulletin.items()):
+        await _resolve(ctx, bulletin_id, some)
+    if by_bulletin:
+        await ctx.store.wake(WAKE_WORK, WAKE_BOARD)
+
+
+async def _resolve(ctx: Context, bulletin_id: int, some: Mapping[int, LookedUp]) -> None:
     async with ctx.store.unit() as unit:
         now = ctx.clock.now()
         await unit.lock_bulletins([bulletin_id])
-        _, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
-        state, why = _settled(
-            seen,
-            wanted=await _wanted(unit, attempt_id),
-            over=valid_until <= now,
-            may_resend=rule.unknown_resend and send_count < RESEND_MAX,
-        )
-        due_at = {"planned": now, "unknown": now + timedelta(seconds=LOOK_AGAIN_SECONDS)}.get(state)
-        moved = await settle_unknown(
-            unit,
-            attempt_id=attempt_id,
-            state=state,
-            now=now,
-            due_at=due_at,
-            error_text=why or None,
-            reference=seen[0].reference if seen else None,
-        )
-        if moved and state != "unknown":
-            await append_lines(unit, [_line(attempt_id, bulletin_id, state, why)], now=now)
-        if moved and seen and channel is not None:
-            # The same facts as the callbacks that we missed: whichever comes second is a repeat.
-            await insert_inbound(unit, [receipt_fact(ctx, channel, e, now) for e in seen])
-    await ctx.store.wake(WAKE_WORK)
+        bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+        rows = await hold_unknowns(unit, sorted(some))
+        if not rows:
+            return
+        may_resend = rule.unknown_resend and not bulletin.is_drill
+        settled = [_settled(row, some[row["id"]].seen, now, may_resend=may_resend) for row in rows]
+        await settle_unknowns(unit, settled)
+        moved = [one for one in settled if one.state != "unknown"]
+        await append_lines(unit, [_line(bulletin_id, one) for one in moved], now=now)
+        await insert_inbound(unit, [f for row in rows for f in _facts(ctx, some[row["id"]], now)])
+        failed = _failed_calls(rows, moved)
+        if failed:
+            await _tell(ctx, unit, bulletin, rule, failed, now)
 
 
 def _settled(
-    seen: Sequence[ReceiptEvent] | None, *, wanted: bool, over: bool, may_resend: bool
-) -> tuple[str, str]:
-    """Return where it goes, and why."""
+    row: Row, seen: Sequence[ReceiptEvent] | None, now: datetime, *, may_resend: bool
+) -> Settled:
+    """Return where one goes, and why."""
+    attempt_id, over = row["id"], row["valid_until"] <= now
     if seen:
-        return "accepted", "found by look-up"
+        return Settled(attempt_id, "accepted", "found by look-up", reference=seen[0].reference)
+    wanted = still_wanted(row["purpose"], row["bulletin_state"], row["callout_state"])
     if seen is not None:
         if over:
-            return "expired", "the carrier has never seen it, and its time is over"
+            return Settled(attempt_id, "expired", f"{NEVER_SEEN}, and its time is over", None, now)
         if not wanted:
-            return "cancelled", "the carrier has never seen it, and nobody needs it any more"
-        return "planned", "the carrier has never seen it: sent again"
+            why = f"{NEVER_SEEN}, and nobody needs it any more"
+            return Settled(attempt_id, "cancelled", why, None, now)
+        return Settled(attempt_id, "planned", f"{NEVER_SEEN}: sent again", now)
     if over:
-        return "failed", "outcome never known"
-    if may_resend and wanted:
-        return "planned", "no word of it: sent once more"
-    return "unknown", ""
+        return Settled(attempt_id, "failed", "outcome never known", None, now)
+    age = now - (row["sent_at"] or now)
+    if age < timedelta(seconds=NO_WORD_SECONDS):
+        return Settled(attempt_id, "unknown", "", now + timedelta(seconds=NO_WORD_SECONDS) - age)
+    if may_resend and wanted and row["send_count"] < RESEND_MAX:
+        return Settled(attempt_id, "planned", SENT_AGAIN, now)
+    return Settled(attempt_id, "unknown", "", _ask_again(age, now, row["valid_until"]))
 
 
-async def _wanted(unit: Unit, attempt_id: int) -> bool:
-    (row,) = await load_reasons(unit, [attempt_id])
-    return still_wanted(row["purpose"], row["bulletin_state"], row["callout_state"])
+def _ask_again(age: timedelta, now: datetime, valid_until: datetime) -> datetime:
+    """Ever more seldom, and at the instant at which its time is over."""
+    seconds = min(max(age.total_seconds() / 2, LOOK_AGAIN_SECONDS), LOOK_AGAIN_SECONDS_MAX)
+    return min(now + timedelta(seconds=seconds), valid_until)
 
 
-def _line(attempt_id: int, bulletin_id: int, state: str, why: str) -> Line:
+def _facts(ctx: Context, one: LookedUp, now: datetime) -> list[Inbound]:
+    """The same facts as the callbacks that we missed: whichever comes second is a repeat."""
+    if one.seen and one.channel is not None:
+        return [receipt_fact(ctx, one.channel, event, now) for event in one.seen]
+    return []
+
+
+def _failed_calls(rows: Iterable[Row], moved: Iterable[Settled]) -> list[int]:
+    """Return the callouts of the calls that ended without having reached anybody."""
+    ended = {one.attempt_id for one in moved if one.state in {"failed", "expired"}}
+    calls = {row["callout_id"] for row in rows if row["id"] in ended and row["purpose"] == "call"}
+    return sorted(calls)
+
+
+async def _tell(
+    ctx: Context,
+    unit: Unit,
+    bulletin: Bulletin,
+    rule: Rule,
+    callout_ids: Sequence[int],
+    now: datetime,
+) -> None:
+    case = await load_case_for_callouts(
+        unit, callout_ids, bulletin_id=bulletin.id, rule=rule, now=now
+    )
+    case.attempts_failed(callout_ids)
+    await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+
+
+def _line(bulletin_id: int, one: Settled) -> Line:
     return Line(
         act="attempt.unknown_settled",
         bulletin_id=bulletin_id,
         from_state="unknown",
-        to_state=state,
-        why=why,
-        data={"attempt": attempt_id},
+        to_state=one.state,
+        why=one.why,
+        data={"attempt": one.attempt_id},
     )

@@ -215,30 +215,6 @@ async def due_unknowns(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
     )
 
 
-async def settle_unknown(
-    unit: Unit,
-    *,
-    attempt_id: int,
-    state: str,
-    now: datetime,
-    due_at: datetime | None = None,
-    error_text: str | None = None,
-    reference: str | None = None,
-) -> bool:
-    """Move an unknown on. False when a receipt has done so meanwhile."""
-    moved = await unit.execute(
-        "UPDATE attempt SET state = $2, due_at = COALESCE($3, due_at), error_text = $4,"
-        " ended_at = $5, reference = COALESCE(reference, $6) WHERE id = $1 AND state = 'unknown'",
-        attempt_id,
-        state,
-        due_at,
-        error_text,
-        now if state in _ENDED else None,
-        reference,
-    )
-    return moved == 1
-
-
 async def expire_planned(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
     """End planned attempts whose validity is over; return them."""
     return await unit.fetch(
