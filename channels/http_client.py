@@ -88,11 +88,14 @@ class HttpClient:
         limits: TimeLimits | None = None,
         connections_max: int = CONNECTIONS_MAX,
         socket_factory: SocketFactory | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        """`headers` go with every request: merged once, not each time."""
         limits = limits or TimeLimits()
         self._timeout = ClientTimeout(total=limits.total, connect=limits.connect)
         self._connections_max = connections_max
         self._socket_factory = socket_factory
+        self._headers = headers
         self._session: ClientSession | None = None
         self.gate = asyncio.Semaphore(connections_max)
         """Hold it around a request: a connection is then free."""
@@ -107,6 +110,7 @@ class HttpClient:
                     socket_factory=self._socket_factory,
                 ),
                 cookie_jar=DummyCookieJar(),
+                headers=self._headers,
                 timeout=self._timeout,
                 trust_env=False,
             )

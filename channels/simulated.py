@@ -159,10 +159,10 @@ class _SimulatedChannel:
         self._sender = sender
         self._secrets = tuple(secrets)
         self._clock = clock
-        self._client = HttpClient(limits=limits)
         self._base = URL(base_url)
         self._url = self._base / "v1" / self.resource
         self._headers = _api_headers(account, self._secrets[0])
+        self._client = HttpClient(limits=limits, headers=self._headers)
         self._prefix = f"From={quote(sender)}&Validity="
 
     def __repr__(self) -> str:
@@ -175,7 +175,7 @@ class _SimulatedChannel:
                 body = self._form(request)
                 # Reading to the end gives the connection back; a context manager costs 3 µs more.
                 response = await self._client.session().post(
-                    self._url, data=body, headers=self._headers, allow_redirects=False
+                    self._url, data=body, allow_redirects=False
                 )
                 return await self._outcome(response)
         except ChannelError as fault:
@@ -277,9 +277,10 @@ class _SimulatedChannel:
     async def _ask(self, method: str, url: URL) -> tuple[int, dict[str, Any]]:
         """Return status and answer of a question; status 0 when there is no answer."""
         try:
-            async with self._client.gate, self._client.session().request(
-                method, url, headers=self._headers, allow_redirects=False
-            ) as response:
+            async with (
+                self._client.gate,
+                self._client.session().request(method, url, allow_redirects=False) as response,
+            ):
                 body = await read_bounded(response, ANSWER_BYTES_MAX)
                 return response.status, read_json_object(body)
         except (ClientError, TimeoutError, OSError) as error:

@@ -71,7 +71,7 @@ async def test_a_batch_that_breaks_a_rule_of_the_database_is_written_in_parts(
     faulty = FaultyStore(store)
     county = await County.build(faulty, villages=4, tiers=1)
     await county.release(await county.signed())
-    faulty.fail_on("attempt SET carrier", fault=IntegrityFault("a rule"), times=2)
+    faulty.fail_on("carrier = g.carrier", fault=IntegrityFault("a rule"), times=2)
 
     await county.settle()
 

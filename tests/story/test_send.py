@@ -255,7 +255,7 @@ async def test_outcomes_that_the_database_refused_are_recorded_later(store: Stor
     faulty = FaultyStore(store)
     county = await County.build(faulty, villages=2)
     warning = await county.release(await county.signed())
-    faulty.fail_on("attempt SET carrier", times=2)
+    faulty.fail_on("carrier = g.carrier", times=2)
 
     for _ in range(2):
         with pytest.raises(StoreFault):

@@ -97,18 +97,19 @@ class Lane:
         clock = self._ctx.clock
         while True:
             load = await self._queue.get()
-            if load.slot_at - clock.now() > EARLY:
+            now = clock.now()
+            if load.slot_at - now > EARLY:
                 await clock.sleep_until(load.slot_at)
-            self._done(await self._send(load))
+                now = clock.now()
+            self._done(await self._send(load, now))
 
     async def send_all(self) -> None:
         """Send what is here, one after another and without waiting for slots."""
         while not self._queue.empty():
-            self._done(await self._send(self._queue.get_nowait()))
+            self._done(await self._send(self._queue.get_nowait(), self._ctx.clock.now()))
 
-    async def _send(self, load: Load) -> Sent:
+    async def _send(self, load: Load, now: datetime) -> Sent:
         attempt, channel = load.attempt, self.channel
-        now = self._ctx.clock.now()
         if load.lease_until <= now or not self._alive(self._claimed_at(load)):
             log.warning("outbox.lease_lost", attempt=attempt.id, channel=channel.name)
             return Sent(attempt, None, channel.name)

@@ -22,6 +22,8 @@ Decode = Callable[[Any], Any]
 _INSTANT_LENGTH = len("2026-01-01 00:00:00.000000")
 _PLANS_MAX = 1024
 """Shapes of answers remembered; one per statement, as in `translate`."""
+_INSTANTS_MAX = 4096
+"""Instants remembered: rows that were written together share theirs."""
 
 
 class NaiveInstant(ValueError):
@@ -61,13 +63,17 @@ def refuse_naive_rows(rows: Iterable[Sequence[Any]]) -> None:
 
 def zip_lists(params: Sequence[Any], positions: Sequence[int]) -> Sequence[Any]:
     """Return the parameters with these lists zipped into the first of them, as `unnest` reads."""
-    lists = [params[position] for position in positions]
-    rows = [[encode(value) for value in row] for row in zip(*lists, strict=True)]
+    lists = [_plain_column(params[position]) for position in positions]
     changed: list[Any] = list(params)
     for position in positions:
         changed[position] = None
-    changed[positions[0]] = _json_text(rows)
+    rows = list(zip(*lists, strict=True))
+    changed[positions[0]] = json.dumps(rows, ensure_ascii=False)
     return changed
+
+
+def _plain_column(column: Sequence[Any]) -> Sequence[Any]:
+    return column if _PLAIN.issuperset(map(type, column)) else _encode_column(column)
 
 
 def decode_rows(cursor: sqlite3.Cursor, rows: list[tuple[Any, ...]]) -> list[sqlite3.Row]:
@@ -87,7 +93,7 @@ def decoders(names: tuple[str, ...]) -> tuple[tuple[int, Decode], ...]:
 
 def _decoder(name: str) -> Decode | None:
     if name.endswith(("_at", "_until")):
-        return _read_instant
+        return read_instant
     return _known_columns().get(name)
 
 
@@ -119,7 +125,8 @@ def _decode(row: tuple[Any, ...], plan: tuple[tuple[int, Decode], ...]) -> tuple
     return tuple(values)
 
 
-def _read_instant(text: str) -> datetime:
+@lru_cache(maxsize=_INSTANTS_MAX)
+def read_instant(text: str) -> datetime:
     return datetime.fromisoformat(text + "+00:00")
 
 
