@@ -73,3 +73,13 @@ async def test_it_sleeps_until_the_next_deadline(county: County) -> None:
     county.clock.move(seconds=99.75)
 
     assert await county.engine._pause(county.clock.now()) == 0.25
+
+
+async def test_a_send_that_waits_to_be_looked_up_hides_no_round(county: County) -> None:
+    """Found by `python -m tests.sim --seeds 62:63 --scenario long_outage`: a second late."""
+    await county.red_warning()
+    async with county.store.unit() as unit:
+        await unit.execute("UPDATE attempt SET state = 'unknown', due_at = $1", county.clock.now())
+    county.clock.move(seconds=99.75)
+
+    assert await county.engine._pause(county.clock.now()) == 0.25

@@ -17,7 +17,8 @@ import structlog
 from warnsvc.outbox import Outbox
 from warnsvc.service.context import WAKE_BOARD, WAKE_FACTS, WAKE_WORK, Context
 from warnsvc.service.inbound import apply_inbound
-from warnsvc.service.sweep import sweep, when_due
+from warnsvc.service.sweep import sweep
+from warnsvc.store.due import next_decision
 from warnsvc.store.port import StoreFault
 from warnsvc.worker.duty import run_duties
 from warnsvc.worker.pulse import Pulse
@@ -75,7 +76,6 @@ class Engine:
         while True:
             self._wake.clear()
             began_at = self._ctx.clock.now()
-            began_at = self._ctx.clock.now()
             try:
                 done = await self.one_pass()
                 if done:
@@ -97,11 +97,12 @@ class Engine:
     async def _pause(self, began_at: datetime) -> float:
         """How long nothing will be due.
 
-        What was due before this pass and is so still cannot be hurried: an unknown that is being
-        looked up, a bulletin that cannot be swept.
+        What was due before this pass and is so still cannot be hurried, and hides nothing that is
+        due later: a bulletin that cannot be swept.
         """
-        due_at = await when_due(self._ctx)
-        if due_at is None or due_at <= began_at:
+        async with self._ctx.store.view() as unit:
+            due_at = await next_decision(unit, after=began_at)
+        if due_at is None:
             return POLL_SECONDS
         seconds = (due_at - self._ctx.clock.now()).total_seconds()
         return max(0.001, min(seconds, POLL_SECONDS))
