@@ -14,6 +14,7 @@ still does in the step it is in meets `Dead`, which is no Exception. No shutdown
 # mypy: disable-error-code="attr-defined, override, misc"
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 CLOSES_MAX = 10
 """How many things a coroutine may want to wait for while it is thrown away."""
+TURN_SHARE = 0.2
+"""After how many statements of a hundred another task gets its turn in the middle of a unit."""
 _LIFE: ContextVar["Life | None"] = ContextVar("life", default=None)
 
 
@@ -67,18 +70,18 @@ class SimLoop(VirtualLoop):
         self._batch: list[asyncio.Handle] = []
         self._buried: list[asyncio.Task[Any]] = []
         super().__init__(seed, **more)
+        self.chance = random.Random(f"turns:{seed}")
 
     def call_soon(
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        handle = super().call_soon(callback, *args, context=context)
-        self._hold_back(handle)
-        return handle
-
-    def _hold_back(self, handle: asyncio.Handle) -> None:
+        handle = asyncio.Handle(callback, args, self, context)
         life = handle._context.get(_LIFE)
         if life is not None and life.dead:
             handle.cancel()
+        else:
+            self._ready.append(handle)
+        return handle
 
     def _in_seeded_order(self, batch: list[asyncio.Handle]) -> list[asyncio.Handle]:
         kept = []
@@ -351,6 +354,30 @@ class SimStore(SqliteStore):
             life.point("commit.after")
 
 
+class SimRunner(InlineRunner):
+    """Runs calls in place. Others get a turn after some of them, by chance, not after each."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__("sim")
+        self._chance = chance.random
+
+    async def run(self, call: Callable[[], T]) -> T:
+        answer = call()
+        if self._chance() < TURN_SHARE:
+            await asyncio.sleep(0)
+        return answer
+
+
+class SimReader(Reader):
+    """Reads in place and gives nobody a turn in between: so a view is one snapshot by itself."""
+
+    async def run(self, call: Callable[[], T]) -> T:
+        return call()
+
+    async def end(self) -> None:
+        """No snapshot is held."""
+
+
 class _NoLock:
     def release(self) -> None:
         """Nothing is held."""
@@ -369,12 +396,12 @@ def open_store(
     connection.create_function("note", -1, connection.note)
     for trigger in triggers():
         connection.plainly(trigger)
-    runner = InlineRunner("sim")
+    runner = SimRunner(life.host.loop.chance)
     store = SimStore(
         lock=_NoLock(),  # type: ignore[arg-type]
         connection=connection,
         writer=Writer(connection, runner),
-        readers=Readers([Reader(connect(life, path, _READER), runner) for _ in range(readers)]),
+        readers=Readers([SimReader(connect(life, path, _READER), runner) for _ in range(readers)]),
         engine=_NoEngine(),  # type: ignore[arg-type]
     )
     store.life, store.writing = life, writing

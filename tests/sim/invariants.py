@@ -360,8 +360,9 @@ def _sent_once_more(world: "World", step: Step, attempt: Row) -> Faults:
         yield f"attempt {attempt.id} is sent again by a rule that forbids it"
     if world.watch.resends[attempt.id] > 1 + _never_seen(world, attempt):
         yield f"attempt {attempt.id} is sent again without word, and not for the first time"
-    if step.at - since < RESOLVE_SECONDS and attempt.send_count:
-        yield f"attempt {attempt.id} is sent again after {step.at - since:.1f} s"
+    claimed = world.watch.claim[attempt.id][0]
+    if step.at - claimed < RESOLVE_SECONDS:
+        yield f"attempt {attempt.id} is sent again {step.at - claimed:.1f} s after its claim"
 
 
 def _never_seen(world: "World", attempt: Row) -> int:
@@ -680,13 +681,20 @@ def a_stale_leader_cannot_commit(world: "World", step: Step) -> Faults:
 def danger_goes_first(world: "World", step: Step) -> Faults:
     """23 S: what is claimed is never less urgent than what is left behind on that channel."""
     worst: dict[str, int] = {}
-    for old, new in step.changed("attempt"):
-        if new.state == "sending" and old is not None and old.state == "planned":
+    later: set[int] = set()
+    """Planned in the same commit, but after that claim: units that come together share one."""
+    for table, old, new in step.writes:
+        if table != "attempt":
+            continue
+        if old is None:
+            later.add(new.id)
+        elif new.state == "sending" and old.state == "planned":
             worst[new.channel] = max(worst.get(new.channel, 0), new.priority)
+            later.clear()
     if not worst:
         return
     for attempt in world.mirror.attempt.values():
-        if attempt.state == "planned" and attempt.channel in worst:
+        if attempt.state == "planned" and attempt.channel in worst and attempt.id not in later:
             if attempt.priority < worst[attempt.channel] and seconds(attempt.due_at) <= step.at:
                 yield (
                     f"attempt {attempt.id} of priority {attempt.priority} is left behind for one"

@@ -88,6 +88,7 @@ class Step:
     """(table, the row before this write, the row after it)"""
     lines: list[Told] = field(default_factory=list)
     """The ledger lines that it wrote."""
+    _changed: dict[str, list[tuple[Row | None, Row]]] = field(default_factory=dict)
 
     def of(self, table: str) -> list[tuple[Row | None, Row]]:
         """What it wrote into a table."""
@@ -95,6 +96,11 @@ class Step:
 
     def changed(self, table: str) -> list[tuple[Row | None, Row]]:
         """(before the commit, after it) of each row of a table, once."""
+        if table not in self._changed:
+            self._changed[table] = self._compared(table)
+        return self._changed[table]
+
+    def _compared(self, table: str) -> list[tuple[Row | None, Row]]:
         first: dict[Any, Row | None] = {}
         last: dict[Any, Row] = {}
         for old, new in self.of(table):

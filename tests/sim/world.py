@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import structlog
@@ -37,18 +38,17 @@ from tests.sim.mirror import Mirror, seconds
 from tests.sim.officer import Officer
 from tests.sim.people import People
 from tests.sim.plan import Plan
+from warnsvc.app import build_engine
 from warnsvc.core.pack import DEFAULT_PACK, Pack, shortened
-from warnsvc.outbox import Outbox
 from warnsvc.service.context import Context
 from warnsvc.service.intake import Intake, IntakeFull
 from warnsvc.settings import Settings
 from warnsvc.store.port import StoreFault
 from warnsvc.web.callback import facts_of
 from warnsvc.worker import duty
-from warnsvc.worker.engine import Engine
 from warnsvc.worker.pulse import Pulse
 
-POLLS = {"IDLE_SECONDS": 4.0, "POLL_SECONDS": 30.0, "SEQUENCE_SECONDS": 8.0}
+POLLS = {"IDLE_SECONDS": 4.0, "POLL_SECONDS": 30.0, "SEQUENCE_SECONDS": 8.0, "REAP_SECONDS": 4.0}
 """Backstops behind wake-ups and due instants, stretched. A constant that is not there is left."""
 SETTLE_SECONDS = 60.0
 """How much longer than all its windows a run may need to come to rest (reliability.md, no. 24)."""
@@ -58,7 +58,8 @@ CALLBACK_SECONDS_MAX = 15.0
 """How long a carrier waits for our answer to a callback."""
 CALLBACK_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
 """A carrier that got no 2xx comes again, the last pause over and over."""
-CALLBACK_TRIES_MAX = 60
+CALLBACK_TRIES_MAX = 1_000
+"""At night nobody is up for hours."""
 
 
 class Violated(Exception):
@@ -325,8 +326,8 @@ class World:
         )
         life.wires = {wire.name: wire for wire in wires.values()}
         life.intake = Intake(life.ctx)
-        outbox = Outbox(life.ctx, wires, owner=life.owner)
-        engine = Engine(life.ctx, outbox, owner=life.owner, pulse=Pulse())
+        house = SimpleNamespace(ctx=life.ctx, by_kind=wires, owner=life.owner)
+        engine = build_engine(house, Pulse())  # type: ignore[arg-type]
         life.up = True
         try:
             await engine.run()
