@@ -215,8 +215,7 @@ async def test_an_outage_of_the_database_is_told_afterwards(
     build: Build, logs: list[EventDict]
 ) -> None:
     county = await build()
-    presence = Presence(county.ctx, WORKER, Pulse())
-    presence._away_since = county.clock.now()
+    presence = Presence(county.ctx, WORKER, Pulse(away_since=county.clock.now()))
     county.clock.move(seconds=42)
 
     await presence.step()

@@ -342,6 +342,18 @@ async def test_a_wrong_clock_is_no_reason_to_restart_a_process(build: Build) -> 
 # Ready or not --------------------------------------------------------------------------------
 
 
+async def test_a_process_that_may_not_write_is_not_ready_long_before_it_is_silent(
+    build: Build,
+) -> None:
+    county, watch = await watched(build)
+    await watch.looks_twice()
+    now = county.clock.now()
+    watch.pulse.passed_at = watch.pulse.seen_at = watch.pulse.away_since = now
+
+    assert [*what_is_late(watch.pulse, now + timedelta(seconds=1))] == []
+    assert [*what_is_late(watch.pulse, now + timedelta(seconds=3))] == ["writes"]
+
+
 async def test_a_process_is_ready_when_all_its_parts_are(build: Build) -> None:
     county, watch = await watched(build)
     assert [*what_is_late(watch.pulse, county.clock.now())] == ["engine", "writes", "watchdog"]

@@ -31,6 +31,10 @@ two; a pass over a hundred thousand windows takes five."""
 BEAT_SECONDS_MAX = 6
 """This process commits its own row every second, if the database takes it; silent for so long, the
 others take it for dead. A synchronous standby that is gone shows here first."""
+AWAY_SECONDS_MAX = 2
+"""It was asked to take a beat and did not: sooner known than that it is silent. A restart of the
+database is over by then, or it is worth a look."""
+_AWAY = timedelta(seconds=AWAY_SECONDS_MAX)
 DATABASE_SECONDS = 3.0
 """Monitors give up after five or ten."""
 
@@ -79,9 +83,10 @@ async def readyz(request: web.Request) -> web.Response:
 def what_is_late(pulse: Pulse, now: datetime) -> Iterator[str]:
     """Yield what this process should have done lately and has not, then what its watchdog found."""
     passed_at = pulse.passed_at if pulse.engine else now
+    away = pulse.away_since is not None and now - pulse.away_since > _AWAY
     for name, at, seconds in (
         ("engine", passed_at, PASS_SECONDS_MAX),
-        ("writes", pulse.seen_at, BEAT_SECONDS_MAX),
+        ("writes", None if away else pulse.seen_at, BEAT_SECONDS_MAX),
         ("watchdog", pulse.watched_at, PASS_SECONDS_MAX),
     ):
         if at is None or now - at > timedelta(seconds=seconds):

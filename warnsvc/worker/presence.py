@@ -46,16 +46,16 @@ class Presence:
         self._process = process
         self._pulse = pulse
         self._beats = 0
-        self._away_since: datetime | None = None
 
     async def run(self) -> None:
         """Beat until cancelled."""
         while True:
+            began_at = self._ctx.clock.now()
             try:
                 await self.step()
             except StoreFault as fault:
-                if self._away_since is None:
-                    self._away_since = self._ctx.clock.now()
+                if self._pulse.away_since is None:
+                    self._pulse.away_since = began_at
                     log.error("presence.database_away", error=str(fault))
             except Exception:  # whoever is silent here is missed by the others, and restarted
                 log.exception("presence.failed")
@@ -85,7 +85,7 @@ class Presence:
 
     async def _tell_of_outage(self, now: datetime) -> None:
         """While it lasted nothing could be written down; now it can."""
-        began_at = self._away_since
+        began_at = self._pulse.away_since
         if began_at is None:
             return
         seconds = (now - began_at).total_seconds()
@@ -95,7 +95,7 @@ class Presence:
                 text = f"{self._process.owner.partition(':')[0]} {seconds:.0f}"
                 await tell_of_past(unit, "database", text, began_at=began_at, now=now)
             await self._ctx.store.wake(WAKE_BOARD)
-        self._away_since = None
+        self._pulse.away_since = None
 
     async def say_goodbye(self) -> None:
         """Leave in order; without a database the others will find out by themselves."""

@@ -20,6 +20,8 @@ class Pulse:
     """The engine's last whole pass."""
     seen_at: datetime | None = None
     """The last beat that was committed: the others count on us, and the database takes writes."""
+    away_since: datetime | None = None
+    """Since when the database takes no writes; None while it does."""
     unbroken_since: datetime | None = None
     """Since when no beat has been so late that the others took us for dead."""
     watched_at: datetime | None = None
