@@ -27,6 +27,7 @@ from tests.fakes.postgresql import (
     _within_reach,
     find_binaries,
 )
+from tests.faults.network import Host
 from tests.faults.rig import free_ports
 
 START_SECONDS = 30.0
@@ -195,9 +196,10 @@ class Server:
 
     def _runner(self) -> list[str]:
         """Behind a prefix that needs root, give root away; else Popen does it."""
-        return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if (
-            self._prefix and os.geteuid() == 0
-        ) else []  # fmt: skip
+        if not self._prefix or os.geteuid() != 0:
+            return []
+        groups = ("--regid=nogroup", "--clear-groups")
+        return ["setpriv", "--reuid=nobody", *groups, "--pdeathsig=INT"]
 
     def _call(self, program: str, *arguments: object) -> str:
         done = subprocess.run(
@@ -227,6 +229,19 @@ def server(
         if data is not None:
             one.data = data
         yield one.make(*make).start(**options)
+
+
+@contextmanager
+def server_on(host: Host, **options: str) -> Iterator[Server]:
+    """Run one server on a test host."""
+    folder = Path(tempfile.mkdtemp(prefix="warnsvc-servers-"))
+    folder.chmod(0o755)
+    one = Server(folder / host.name, port=5432, listen=host.address, prefix=host.prefix)
+    try:
+        yield one.make().start(**options)
+    finally:
+        one.end()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

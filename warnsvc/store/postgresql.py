@@ -139,7 +139,7 @@ class PostgresqlStore:
             pool = await asyncpg.create_pool(
                 dsn,
                 connect=cluster.for_pool,
-                # None is kept for its own sake: asyncpg would log each try while the server is away.
+                # None is kept for its own sake: asyncpg would log each try while nobody answers.
                 min_size=0,
                 max_size=connections,
                 command_timeout=COMMAND_SECONDS,
