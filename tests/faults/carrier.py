@@ -5,6 +5,7 @@
     GET    /record   {"requests": [[at, host, method, path, reference, status], …],
                       "texts": [[at, host, reference, to, is_call], …], "hooks": [[at, name, id], …]}
     DELETE /record   forgets it
+    POST   /fault    {"path": "/v1/messages", "status": 401, "seconds": 10}: answers so meanwhile
 
 A request is one that arrived, answered or not (status 0: it is still open or was cut). A text is
 one that the carrier took: it does not fold two of one reference into one, so two are a duplicate.
@@ -36,6 +37,13 @@ class Record:
         self.requests: list[list[Any]] = []
         self.texts: list[list[Any]] = []
         self.hooks: list[list[Any]] = []
+        self.fault = ("", 0, 0.0)
+        """Path, status and end of a fault that the carrier itself does not know."""
+
+    def refuses(self, path: str) -> int:
+        """Return the status that a request meets now; 0: none."""
+        under, status, until = self.fault
+        return status if under and path.startswith(under) and time.time() < until else 0
 
     def forget(self) -> None:
         """Begin anew."""
@@ -59,6 +67,7 @@ def recorded(server: CarrierServer) -> Record:
     app.middlewares.append(_notes(record))
     app.router.add_get("/record", _shown(record))
     app.router.add_delete("/record", _forgotten(record))
+    app.router.add_post("/fault", _broken(record))
     return record
 
 
@@ -79,11 +88,24 @@ def _notes(record: Record) -> Any:
             entry[4] = str((await request.post()).get("Reference", ""))
         else:
             entry[4] = request.query.get("Reference", "")
+        if status := record.refuses(request.path):
+            entry[5] = status
+            return web.json_response({"code": f"{status}00", "message": "fault"}, status=status)
         response = await handler(request)
         entry[5] = response.status
         return response
 
     return note
+
+
+def _broken(record: Record) -> Any:
+    async def break_down(request: web.Request) -> web.Response:
+        wanted = await request.json()
+        until = time.time() + float(wanted["seconds"])
+        record.fault = (str(wanted["path"]), int(wanted["status"]), until)
+        return web.Response(status=204)
+
+    return break_down
 
 
 def _shown(record: Record) -> Any:

@@ -548,6 +548,12 @@ class Rig:
         async with self.session.post(f"{self.carrier_url}/control", json=knobs) as answer:
             assert answer.status == 200, await answer.text()
 
+    async def answer_with(self, status: int, *, path: str, seconds: float) -> None:
+        """Let the carrier answer so to everything under a path for a while: 401, 500, …"""
+        fault = {"path": path, "status": status, "seconds": seconds}
+        async with self.session.post(f"{self.carrier_url}/fault", json=fault) as answer:
+            assert answer.status == 204, await answer.text()
+
     async def callbacks(self) -> dict[str, int]:
         """Return how the carrier's own callbacks went: posted, failed, given_up."""
         async with self.session.get(f"{self.carrier_url}/control") as answer:
