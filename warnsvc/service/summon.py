@@ -36,8 +36,9 @@ _ALARM_COLUMNS = ("id", "kind", "bulletin_id", "escalation_id", "text", "raised_
 async def summon(
     ctx: Context, unit: Unit, changes: Changes, *, bulletin: Bulletin, now: datetime
 ) -> None:
-    """Write the tasks and alarms of a step, and end the tasks that an answer made needless."""
+    """Write the tasks and alarms of a step, and end those that an answer made needless."""
     await _save_tasks(ctx, unit, changes, bulletin=bulletin, now=now)
+    await _end_alarms(unit, changes, now)
     await _save_alarms(unit, changes, bulletin=bulletin, now=now)
 
 
@@ -151,6 +152,18 @@ async def _save_alarms(unit: Unit, changes: Changes, *, bulletin: Bulletin, now:
             for alarm_id, a in zip(ids, alarms, strict=True)
         ],
     )
+
+
+async def _end_alarms(unit: Unit, changes: Changes, now: datetime) -> None:
+    """A place that answers late has been found after all; in time, there was no alarm about it."""
+    answered = [e.id for e in changes.escalations.values() if e.late]
+    if answered:
+        await unit.execute(
+            "UPDATE alarm SET ended_at = $2 WHERE escalation_id = ANY($1) AND ended_at IS NULL"
+            " AND kind IN ('exhausted','expired','no_contact')",
+            answered,
+            now,
+        )
 
 
 def _alarm_text(alarm: NewAlarm, places: Mapping[int, str], people: Mapping[int, str]) -> str:

@@ -99,6 +99,13 @@ async def end_escalations(
         )
         case.lift(expired=expired)
         await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+    if not expired:
+        await unit.execute(
+            "UPDATE alarm SET ended_at = $2 WHERE bulletin_id = $1 AND ended_at IS NULL"
+            " AND kind IN ('exhausted','expired','no_contact','poison')",
+            bulletin_id,
+            now,
+        )
     await unit.execute(
         "UPDATE attempt SET state = 'cancelled', ended_at = $2 WHERE bulletin_id = $1"
         " AND state = 'planned'",

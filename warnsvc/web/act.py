@@ -41,6 +41,8 @@ ACTS: dict[str, Label] = {
     "inbound.settled": Label(mark("办结回复"), "✓", "off"),
     "task.claimed": Label(mark("认领任务"), "◐", "busy"),
     "task.done": Label(mark("完成任务"), "✓", "good"),
+    "alarm.raised": Label(mark("发出告警"), "！", "bad"),
+    "alarm.ended": Label(mark("告警恢复"), "✓", "good"),
     "alarm.acknowledged": Label(mark("确认告警"), "✓", "off"),
     "number.revealed": Label(mark("查看号码"), "◉", "late"),
     "number.changed": Label(mark("修改号码"), "✎", "idle"),

@@ -13,7 +13,7 @@ from warnsvc.service.session import session_by_hash
 from warnsvc.web.guard import protection
 from warnsvc.web.live import CELLS_AT_ONCE_MAX, FEEDS, event
 from warnsvc.web.query.board import count_callouts, load_board, load_town
-from warnsvc.web.query.bulletin import load_page
+from warnsvc.web.query.bulletin import count_unknown, load_page
 from warnsvc.web.query.region import lines_of
 from warnsvc.web.visit import Visit, get
 
@@ -42,6 +42,7 @@ async def show_board(visit: Visit) -> web.StreamResponse:
             raise Refusal("bulletin_unknown", id=number)
         board = await load_board(view, number)
         people = await count_callouts(view, number)
+        unknown = await count_unknown(view, number)
         regions = await lines_of(view, _codes(page.row["regions_json"]))
     whole = len(board.cells) <= CELLS_AT_ONCE_MAX
     ended = page.row["lifted_at"] or page.row["closed_at"]
@@ -53,6 +54,7 @@ async def show_board(visit: Visit) -> web.StreamResponse:
         whole=whole,
         urgent=board.urgent(),
         progress=board.progress,
+        unknown=unknown,
         people=people,
         places=[region.name for region in regions],
         elapsed=((ended or visit.now) - page.row["released_at"])

@@ -21,7 +21,13 @@ from warnsvc.service.lift import lift
 from warnsvc.service.officer import Role
 from warnsvc.service.release import Preview, preview, release
 from warnsvc.web.draft import LANGUAGES
-from warnsvc.web.query.bulletin import BulletinPage, load_page, messages_of, progress_of
+from warnsvc.web.query.bulletin import (
+    BulletinPage,
+    count_unknown,
+    load_page,
+    messages_of,
+    progress_of,
+)
 from warnsvc.web.query.region import RegionLine, lines_of
 from warnsvc.web.visit import Visit, get, post, see_other
 
@@ -139,6 +145,7 @@ async def _page(
         regions = await lines_of(view, bulletin.region_codes)
         messages = await messages_of(view, number)
         progress = (await progress_of(view, [number])).get(number)
+        unknown = await count_unknown(view, number)
     foreseen, trouble = await _foreseen(visit, page)
     gaps = _once(foreseen.gaps) if foreseen else []
     return await visit.render(
@@ -150,6 +157,7 @@ async def _page(
         languages=LANGUAGES,
         sent=messages,
         progress=progress,
+        unknown=unknown,
         preview=foreseen,
         gaps=await _named(visit, gaps[:GAPS_LISTED_MAX], foreseen) if foreseen else [],
         gap_counts=Counter(gap.kind.value for gap in gaps),

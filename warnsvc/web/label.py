@@ -154,7 +154,26 @@ ALARM = {
     "help": Label(mark("有人求援"), "！", "bad"),
     "channel": Label(mark("通道异常"), "！", "bad"),
     "spool": Label(mark("数据库未能写入，回执先存在本机"), "！", "late"),
+    "late": Label(mark("该办的事没有按时办"), "！", "bad"),
+    "unknown": Label(mark("结果不明的发送太多或太久"), "?", "late"),
+    "clock": Label(mark("时钟不对，本系统按自己的时间继续"), "！", "bad"),
+    "database": Label(mark("数据库不可用"), "！", "bad"),
 }
+OVER = Label(mark("已恢复"), "✓", "good")
+"""An alarm whose cause is over by itself."""
+LATE_KIND = {
+    "bulletin": mark("到期的预警没有结束"),
+    "escalation": mark("到时没有叫下一层"),
+    "callout": mark("到时没有重呼"),
+    "inbound": mark("应答和回执没有处理"),
+    "lease": mark("中断的发送没有人接手"),
+    "ledger": mark("台账没有入账"),
+    "attempt": mark("待发的没有发"),
+    "unknown": mark("结果不明的没有查询"),
+    "worker": mark("没有叫应进程在运行"),
+}
+"""What the watchdog found late (`warnsvc.service.watch.BOUNDS`)."""
+CLOCK_OF = {"machine": mark("本机时钟"), "database": mark("数据库时钟")}
 GAP = {
     "no_contact": Label(mark("没有任何联系人"), "✕", "bad"),
     "empty_tier": Label(mark("这一层没有可叫的人，直接叫下一层"), "△", "late"),

@@ -12,7 +12,8 @@ from contacts.phone import as_typed_in_china, mask
 from warnsvc.core.hazard import HAZARDS, Hazard, hazard_of
 from warnsvc.localtime import LocalTime, duration
 from warnsvc.web.act import act_label, actor_words, why_words
-from warnsvc.web.label import ESCALATION, QUORUM, RUNG, WORDS, Label, label_of
+from warnsvc.web.alarm_text import alarm_text
+from warnsvc.web.label import ESCALATION, OVER, QUORUM, RUNG, WORDS, Label, label_of
 from warnsvc.words import Translate
 
 RIGHT_TO_LEFT = frozenset({"ug", "kk-Arab"})
@@ -98,6 +99,14 @@ class Show:
         found = {state: self.label("escalation", state) for state in ESCALATION}
         found["late"] = self.label("escalation", "answered", late=True)
         return {state: (label.words, label.sign) for state, label in found.items()}
+
+    def alarm(self, kind: str, text: str) -> str:
+        """What an alarm says beside its label."""
+        return alarm_text(kind, text, self.language, self.words)
+
+    def over(self) -> Label:
+        """That an alarm's cause is over."""
+        return Label(self.words(OVER.words), OVER.sign, OVER.tone)
 
     def word(self, kind: str, word: str) -> str:
         """A stored word in the reader's language; an unknown one as it is."""

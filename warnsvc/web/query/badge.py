@@ -21,7 +21,7 @@ async def load_badges(view: Unit) -> Badges:
     """Return the counts; each is answered from an index over what is open."""
     alarms = await view.fetch_one(
         "SELECT count(*) AS n, COALESCE(max(id), 0) AS last FROM alarm"
-        " WHERE acknowledged_at IS NULL"
+        " WHERE acknowledged_at IS NULL AND ended_at IS NULL"
     )
     tasks = await view.fetch_one(
         "SELECT count(*) AS n FROM task WHERE state IN ('open', 'claimed')"

@@ -204,6 +204,15 @@ async def _sent_back(view: Unit, bulletin_id: int) -> str:
     return str(line.get("why", "")) if line["act"] == "bulletin.sent_back" else ""
 
 
+async def count_unknown(view: Unit, bulletin_id: int) -> int:
+    """Return how many sends of a bulletin nobody knows the outcome of."""
+    row = await view.fetch_one(
+        "SELECT count(*) AS n FROM attempt WHERE state = 'unknown' AND bulletin_id = $1",
+        bulletin_id,
+    )
+    return int(row["n"]) if row else 0
+
+
 async def messages_of(view: Unit, bulletin_id: int) -> list[Row]:
     """Return the texts that were really planned for phones, and for how many attempts each."""
     return await view.fetch(

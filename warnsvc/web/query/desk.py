@@ -8,6 +8,13 @@ from warnsvc.web.query.bulletin import BulletinLine, list_bulletins
 LISTED_MAX = 30
 """Alarms and tasks on the desk; the rest is counted and has a page of its own."""
 
+WORST_FIRST = (
+    *("exhausted", "expired", "help", "refused", "no_contact"),  # people wait
+    *("late", "clock", "database", "spool", "unknown", "channel"),  # people may have to wait
+    *("poison", "unmatched"),  # somebody should look
+)
+_RANKS = " ".join(f"WHEN '{kind}' THEN {rank}" for rank, kind in enumerate(WORST_FIRST))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -38,11 +45,13 @@ async def load_desk(view: Unit, officer_id: int) -> Desk:
 
 
 async def open_alarms(view: Unit) -> list[Row]:
-    """Return open alarms, live before drill, the newest first."""
+    """Return open alarms: those that last, live before drill, the worst and the newest first."""
     return await view.fetch(
         "SELECT a.*, b.status, b.hazard, b.colour FROM alarm a"
         " LEFT JOIN bulletin b ON b.id = a.bulletin_id WHERE a.acknowledged_at IS NULL"
-        " ORDER BY CASE WHEN b.status = 'actual' THEN 0 ELSE 1 END, a.id DESC"
+        " ORDER BY CASE WHEN a.ended_at IS NULL THEN 0 ELSE 1 END,"
+        " CASE WHEN b.status = 'actual' OR b.status IS NULL THEN 0 ELSE 1 END,"
+        f" CASE a.kind {_RANKS} ELSE {len(WORST_FIRST)} END, a.id DESC"
         " LIMIT $1",
         LISTED_MAX,
     )
