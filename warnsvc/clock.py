@@ -31,6 +31,8 @@ SLEEP_SECONDS_MAX = 30.0
 STEP_SECONDS_MAX = 2.0
 """A difference up to this is followed, a larger one is held: NTP steps what it cannot slew, and a
 window that is two seconds longer or shorter harms nobody."""
+SLEW_EVERY_SECONDS = 0.01
+"""The other clocks are looked at so often; every send asks what time it is."""
 SLEW_SHARE = 0.01
 """How much faster or slower than real our time may run while it follows: two seconds in 200."""
 
@@ -109,8 +111,10 @@ class SystemClock:
         self._last = 0.0
 
     def now(self) -> datetime:
-        self._slew()
-        self._last = max(self._last, self._steady() + self._offset)
+        steady = self._steady()
+        if steady - self._moved_at >= SLEW_EVERY_SECONDS:
+            self._slew(steady)
+        self._last = max(self._last, steady + self._offset)
         return datetime.fromtimestamp(self._last, UTC)
 
     async def sleep_until(self, instant: datetime) -> None:
@@ -147,9 +151,8 @@ class SystemClock:
     def _machine_offset(self) -> float:
         return self._wall() - self._steady()
 
-    def _slew(self) -> None:
+    def _slew(self, steady: float) -> None:
         """Follow what is near, slowly; hold against what is far."""
-        steady = self._steady()
         most = (steady - self._moved_at) * SLEW_SHARE
         self._moved_at = steady
         target = self._machine_offset() if self._target is None else self._target
