@@ -58,6 +58,8 @@ class Officer:
         number = await self._draft(words, colour, drill, places)
         self.words[number] = words
         await self._once(lambda ctx: bulletin.submit(ctx, officer=AUTHOR, bulletin_id=number))
+        if self._issued > 1:  # He is in a hurry; the rule decides whether he may.
+            await self._try_quietly(lambda ctx: bulletin.sign(ctx, officer=AUTHOR, bulletin_id=number))
         await self._once(lambda ctx: bulletin.sign(ctx, officer=SIGNER, bulletin_id=number))
         await self._once(lambda ctx: self._release(ctx, number))
         self._world.stirred = self._world.now()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from channels.errors import ErrorClass
+from tests.sim import invariants_more
 from tests.sim.house import Shape, county
 from tests.sim.plan import SMS, VOICE, WEBHOOK, Act, Crash, Fault, Habit, Pause, Plan
 from tests.sim.world import Result, World
@@ -305,3 +306,6 @@ _SMALL: dict[str, Plan] = {
         quiet_at=45.0,
     ),
 }
+
+
+assert invariants_more  # Importing it registers what it says must hold.

@@ -258,6 +258,8 @@ class World:
         if self.posting:
             return f"{self.posting} callbacks are on their way"
         moving = [
+            *(f"bulletin {b.id} has run out" for b in mirror.bulletin.values()
+              if b.state == "released" and seconds(b.expires_at) <= self.now()),
             *(f"escalation {e.id} {e.state}" for e in mirror.escalation.values()
               if e.state in {"pending", "calling"}),
             *(f"callout {c.id} due" for c in mirror.callout.values() if c.due_at is not None),
