@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from warnsvc.core.case import Case
 from warnsvc.service.collector import collector_paused
 from warnsvc.service.context import Context
 from warnsvc.service.fault import is_databases_own
-from warnsvc.service.step import save_case
+from warnsvc.service.step import Texts, save_case, save_portion
 from warnsvc.store.bulletin import load_bulletins
-from warnsvc.store.case import load_case_for_callouts, load_case_for_escalations
+from warnsvc.store.case import load_case_for_callouts, load_portions
 from warnsvc.store.port import Unit
+from warnsvc.store.stream import streamed
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ different ones to do."""
 PASS_SECONDS = 0.5
 """How long a pass goes on to the next unit; half of what an answer may wait."""
 
-_Load = Callable[..., Awaitable[Case]]
+_Decide = Callable[[Context, Unit, int, list[int], datetime], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,31 @@ class Due:
     """All that are due at $1, oldest first, at most $2 of them: id and bulletin_id."""
     still: str
     """Those of $1 that are due at $2."""
-    load: _Load
-    tell: Callable[[Case, list[int]], None]
+    decide: _Decide
+
+
+async def _close_windows(
+    ctx: Context, unit: Unit, bulletin_id: int, ids: list[int], now: datetime
+) -> None:
+    """Let these escalations decide, and write each portion while the next is being decided."""
+    bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+    texts: Texts = {}
+    async with streamed(unit) as stream:
+        portions = load_portions(stream, ids, bulletin_id=bulletin_id, rule=rule, now=now)
+        async for portion in portions:
+            portion.case.look(portion.escalation_ids)
+            await save_portion(
+                ctx, stream, portion, bulletin=bulletin, rule=rule, now=now, texts=texts
+            )
+
+
+async def _call_again(
+    ctx: Context, unit: Unit, bulletin_id: int, ids: list[int], now: datetime
+) -> None:
+    bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
+    case = await load_case_for_callouts(unit, ids, bulletin_id=bulletin_id, rule=rule, now=now)
+    case.steps_due(ids)
+    await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
 
 
 WINDOWS = Due(
@@ -53,14 +76,12 @@ WINDOWS = Due(
     " ORDER BY deadline_at, id LIMIT $2",
     still="SELECT id, deadline_at FROM escalation WHERE id = ANY($1) AND state = 'calling'"
     " AND deadline_at <= $2 ORDER BY id",
-    load=load_case_for_escalations,
-    tell=Case.look,
+    decide=_close_windows,
 )
 ROUNDS = Due(
     found="SELECT id, bulletin_id FROM callout WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2",
     still="SELECT id FROM callout WHERE id = ANY($1) AND due_at <= $2 ORDER BY id",
-    load=load_case_for_callouts,
-    tell=Case.steps_due,
+    decide=_call_again,
 )
 
 
@@ -112,7 +133,7 @@ async def _one_unit(
             now = ctx.clock.now()
             still = await unit.fetch(due.still, ids, now)
             if still:
-                await _decide(ctx, unit, due, bulletin_id, [row[0] for row in still], now)
+                await due.decide(ctx, unit, bulletin_id, [row[0] for row in still], now)
     if due is WINDOWS:
         ctx.measures.windows_closed((row[1] for row in still), now=ctx.clock.now())
     return len(still)
@@ -126,15 +147,6 @@ async def _hold(unit: Unit, bulletin_id: int, *, wait: bool) -> bool:
         "SELECT id FROM bulletin WHERE id = $1 FOR UPDATE SKIP LOCKED", bulletin_id
     )
     return bool(held)
-
-
-async def _decide(
-    ctx: Context, unit: Unit, due: Due, bulletin_id: int, ids: list[int], now: datetime
-) -> None:
-    bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
-    case = await due.load(unit, ids, bulletin_id=bulletin_id, rule=rule, now=now)
-    due.tell(case, ids)
-    await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
 
 
 async def guarded(ctx: Context, bulletin_id: int, work: Awaitable[int | None]) -> int | None:

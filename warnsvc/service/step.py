@@ -19,6 +19,7 @@ from warnsvc.service.context import Context
 from warnsvc.service.priority import priority_of
 from warnsvc.service.summon import summon
 from warnsvc.store.attempt import insert_attempts, insert_notices
+from warnsvc.store.case import Portion
 from warnsvc.store.case_save import save_states
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.message import keep_messages, message_digest
@@ -28,6 +29,12 @@ NOTICE_MINUTES = 30
 """How long a stand-down or a listing is worth delivering."""
 _STILL_CALLED = ACTIVE | {CalloutState.SILENT}
 """What was planned for a silent one still goes out: it warns him."""
+
+
+Key = tuple[str, str, str, tuple[str, ...]]
+"""Language, channel, purpose and listing: what a text depends on."""
+Texts = dict[Key, int]
+"""What is kept already → its message's id. For one unit only: it may be rolled back."""
 
 
 async def save_case(
@@ -40,10 +47,12 @@ async def save_case(
     now: datetime,
     languages: Mapping[int, str] | None = None,
     contacts: Mapping[int, int] | None = None,
+    texts: Texts | None = None,
 ) -> None:
     """Write everything a case decided.
 
-    `languages` and `contacts` (of each callout) spare two look-ups where they are known already.
+    `languages` and `contacts` (of each callout) and `texts` (of earlier cases of this unit) spare
+    look-ups where they are known already.
     """
     changes = case.changes
     await save_states(unit, changes, now=now)
@@ -56,9 +65,34 @@ async def save_case(
         now=now,
         languages=languages,
         contacts=contacts,
+        texts=texts,
     )
     await summon(ctx, unit, changes, bulletin=bulletin, now=now)
     await append_lines(unit, changes.lines, now=now)
+
+
+async def save_portion(
+    ctx: Context,
+    unit: Unit,
+    portion: Portion,
+    *,
+    bulletin: Bulletin,
+    rule: Rule,
+    now: datetime,
+    texts: Texts | None = None,
+) -> None:
+    """Write what a portion's case decided."""
+    await save_case(
+        ctx,
+        unit,
+        portion.case,
+        bulletin=bulletin,
+        rule=rule,
+        now=now,
+        languages=portion.languages,
+        contacts=portion.contacts,
+        texts=texts,
+    )
 
 
 async def save_attempts(
@@ -71,6 +105,7 @@ async def save_attempts(
     now: datetime,
     languages: Mapping[int, str] | None = None,
     contacts: Mapping[int, int] | None = None,
+    texts: Texts | None = None,
 ) -> int:
     """Render and write the planned attempts; returns how many."""
     wanted = [a for a in changes.attempts if a.purpose != "call" or _still_called(changes, a)]
@@ -78,7 +113,8 @@ async def save_attempts(
         return 0
     if languages is None or contacts is None:
         languages, contacts = await _people(unit, {a.callout_id for a in wanted})
-    message_of = await _messages(ctx, unit, bulletin, {_key(a, languages) for a in wanted})
+    texts = {} if texts is None else texts
+    await _keep_texts(ctx, unit, bulletin, {_key(a, languages) for a in wanted}, texts)
     attempt_ids = await unit.new_ids("attempt", len(wanted))
     common: dict[tuple[int, str], tuple[int, datetime]] = {}
     calls: list[tuple[Any, ...]] = []
@@ -99,7 +135,7 @@ async def save_attempts(
                 number,
                 purpose,
                 address,
-                message_of[_key(a, languages)],
+                texts[_key(a, languages)],
                 shared[0],
                 "planned",
                 now,
@@ -119,26 +155,24 @@ def _still_called(changes: Changes, attempt: NewAttempt) -> bool:
     return state is None or state.state in _STILL_CALLED
 
 
-_Key = tuple[str, str, str, tuple[str, ...]]
-"""Language, channel, purpose and listing: what a text depends on."""
-
-
-def _key(attempt: NewAttempt, languages: Mapping[int, str]) -> _Key:
+def _key(attempt: NewAttempt, languages: Mapping[int, str]) -> Key:
     return (languages[attempt.callout_id], attempt.channel, attempt.purpose, attempt.listing)
 
 
-async def _messages(
-    ctx: Context, unit: Unit, bulletin: Bulletin, keys: Iterable[_Key]
-) -> dict[_Key, int]:
-    """Render each text once and keep it; returns its id."""
+async def _keep_texts(
+    ctx: Context, unit: Unit, bulletin: Bulletin, keys: Iterable[Key], texts: Texts
+) -> None:
+    """Render each text once and keep it."""
     messages = {
         key: ctx.renderer.message(
             bulletin, language=key[0], channel=key[1], purpose=key[2], listing=key[3]
         )
         for key in sorted(keys)
+        if key not in texts
     }
-    ids = await keep_messages(unit, bulletin.id, messages.values())
-    return {key: ids[message_digest(message)] for key, message in messages.items()}
+    if messages:
+        ids = await keep_messages(unit, bulletin.id, messages.values())
+        texts.update((key, ids[message_digest(message)]) for key, message in messages.items())
 
 
 def _shared(

@@ -15,11 +15,11 @@ from warnsvc.core.bulletin import BulletinState
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.due import ROUNDS, WINDOWS, do_due, guarded
-from warnsvc.service.step import save_case
+from warnsvc.service.step import save_portion
 from warnsvc.service.worker import take_from_the_silent
 from warnsvc.store.attempt import expire_planned, next_due, reap_leases
 from warnsvc.store.bulletin import load_bulletins, save_bulletin
-from warnsvc.store.case import load_case_for_escalations
+from warnsvc.store.case import load_portions
 from warnsvc.store.ledger import append_lines, sequence
 from warnsvc.store.port import Unit
 
@@ -94,11 +94,10 @@ async def end_escalations(
     )
     for start in range(0, len(rows), SWEEP_BATCH):
         ids = [row["id"] for row in rows[start : start + SWEEP_BATCH]]
-        case = await load_case_for_escalations(
-            unit, ids, bulletin_id=bulletin_id, rule=rule, now=now
-        )
-        case.lift(expired=expired)
-        await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+        portions = load_portions(unit, ids, bulletin_id=bulletin_id, rule=rule, now=now)
+        async for portion in portions:
+            portion.case.lift(expired=expired)
+            await save_portion(ctx, unit, portion, bulletin=bulletin, rule=rule, now=now)
     if not expired:
         await unit.execute(
             "UPDATE alarm SET ended_at = $2 WHERE bulletin_id = $1 AND ended_at IS NULL"
