@@ -12,18 +12,21 @@ TESTS ?= tests
 SCOPE ?= county
 DATABASE ?= sqlite
 WINDOW_SECONDS ?= 60
+SEEDS ?= 500
 
 VENV := .venv
 RUN := $(VENV)/.stamp-run
 DEV := $(VENV)/.stamp-dev
 PYTEST := $(VENV)/bin/python -m pytest
+QUICK := not (browser or bench or slow or faults or faults_long)
+SIM := $(VENV)/bin/python -m tests.sim --jobs $(JOBS)
 
 export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench job test-browser test-wheel test-sim test-faults test-carriers \
-        test-all docs lock wheel secrets clean distclean
+.PHONY: help demo test check bench job test-browser test-wheel test-sim sim-long test-faults faults-long \
+        test-carriers test-all docs lock wheel secrets clean distclean
 
 help:  ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | \
@@ -37,8 +40,8 @@ demo: $(RUN)  ## Run the service with an invented county and simulated phones.
 	@WARNSVC_PORT=$(PORT) WARNSVC_PHONES_PORT=$(PHONES_PORT) exec $(VENV)/bin/warnsvc demo
 
 test: $(DEV)  ## Run the quick tests, on SQLite and PostgreSQL.
-	@echo "Again: $(PYTEST) -n $(JOBS) -m 'not (browser or bench or slow)' $(TESTS)"
-	@$(PYTEST) -n $(JOBS) -m 'not (browser or bench or slow)' $(TESTS)
+	@echo "Again: $(PYTEST) -n $(JOBS) -m '$(QUICK)' $(TESTS)"
+	@$(PYTEST) -n $(JOBS) -m '$(QUICK)' $(TESTS)
 
 check: $(DEV)  ## Read the code: ruff, mypy --strict, the import table.
 	$(VENV)/bin/ruff check .
@@ -63,13 +66,32 @@ test-browser: $(DEV)  ## Run the stories in a headless Chromium.
 test-wheel: $(DEV)  ## Build the wheel, install it in an empty environment, run its demo.
 	$(PYTEST) -m slow tests/test_packaging.py
 
-# These suites come with the rooms they test. Until then the targets fail, because a suite that
-# does not exist has not passed; `test-all` leaves them out.
-test-sim test-faults test-carriers:
+test-sim: $(DEV)  ## Simulate: seeds, every crash point of small plans, planted mistakes.
+	$(SIM) --scenario all --seeds 0:$(SEEDS)
+	$(SIM) --sweep
+	$(VENV)/bin/python -m tests.sim.mutants --jobs $(JOBS)
+
+sim-long: $(DEV)  ## Simulate for an hour: 20,000 seeds, pairs of crash points.
+	$(SIM) --scenario all --seeds 0:20000
+	$(SIM) --double 20000
+
+test-faults: $(DEV)  ## Break real processes, databases, disks, clocks and networks: half an hour.
+	@scripts/debian.sh 'Breaking what is real' postgresql libfaketime nftables iproute2 strace || true
+	$(PYTEST) -m 'faults and not faults_long' -rs tests/faults
+
+faults-long: $(DEV)  ## The same for hours: 300 kills over 100,000 sends, on each database.
+	@scripts/debian.sh 'Breaking what is real' postgresql libfaketime nftables iproute2 strace || true
+	$(PYTEST) -m faults_long -rs tests/faults
+	$(VENV)/bin/python -m tests.faults.kill --sends 100000 --kills 300 --database postgresql
+	$(VENV)/bin/python -m tests.faults.kill --sends 100000 --kills 300 --database sqlite
+
+# This suite comes with the carriers it tests. Until then the target fails, because a suite that
+# does not exist has not passed; `test-all` leaves it out.
+test-carriers:
 	@echo "make $@: there is no such suite yet; README.md, What does not work yet, says what is missing." >&2
 	@exit 1
 
-test-all: test check test-browser test-wheel  ## Run everything there is.
+test-all: test check test-browser test-wheel test-sim test-faults  ## Run everything there is.
 
 docs: $(DEV)  ## Write the tables of docs/SETTINGS.md anew.
 	$(VENV)/bin/python scripts/settings_table.py
