@@ -31,23 +31,31 @@ async def test_everything_is_written_when_the_stream_ends(store: Store) -> None:
     assert row is not None
 
 
+async def _same_name_twice(store: Store) -> None:
+    async with store.unit() as unit, streamed(unit) as stream:
+        await stream.insert_rows("setting", SETTING, [("twice", "1")])
+        await stream.insert_rows("setting", SETTING, [("twice", "2")])
+        await stream.insert_rows("setting", SETTING, [("after", "3")])
+        await stream.fetch("SELECT name FROM setting")
+
+
 async def test_the_first_fault_is_raised_and_nothing_is_kept(store: Store) -> None:
     with pytest.raises(IntegrityFault):
-        async with store.unit() as unit, streamed(unit) as stream:
-            await stream.insert_rows("setting", SETTING, [("twice", "1")])
-            await stream.insert_rows("setting", SETTING, [("twice", "2")])
-            await stream.insert_rows("setting", SETTING, [("after", "3")])
-            await stream.fetch("SELECT name FROM setting")
+        await _same_name_twice(store)
 
     async with store.view() as view:
         assert await view.fetch("SELECT name FROM setting WHERE name IN ('twice','after')") == []
 
 
+async def _fails_itself(store: Store) -> None:
+    async with store.unit() as unit, streamed(unit) as stream:
+        await stream.insert_rows("setting", SETTING, [("posted", "1")])
+        raise ZeroDivisionError
+
+
 async def test_an_error_of_ones_own_waits_for_what_was_posted(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with store.unit() as unit, streamed(unit) as stream:
-            await stream.insert_rows("setting", SETTING, [("posted", "1")])
-            raise ZeroDivisionError
+        await _fails_itself(store)
 
     async with store.view() as view:
         assert await view.fetch("SELECT name FROM setting WHERE name = 'posted'") == []

@@ -33,6 +33,8 @@ class Stream:
         self.dialect = unit.dialect
         self._unit = unit
         self._posted: deque[asyncio.Task[None]] = deque()
+        self.fault: BaseException | None = None
+        """The first of what was posted."""
 
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         await self.settle()
@@ -74,15 +76,13 @@ class Stream:
         while self._posted:
             await self._posted.popleft()
 
-    async def drop(self) -> BaseException | None:
-        """Wait for everything that was posted; returns its first fault."""
-        first: BaseException | None = None
+    async def drop(self) -> None:
+        """Wait for everything that was posted, whatever becomes of it."""
         while self._posted:
             await asyncio.wait([self._posted[0]])
             done = self._posted.popleft()
-            fault = None if done.cancelled() else done.exception()
-            first = first or fault
-        return first
+            if not done.cancelled():
+                done.exception()  # Marked as seen.
 
     async def _post(self, call: Callable[[], Awaitable[None]]) -> None:
         if self.dialect == "sqlite":
@@ -91,16 +91,19 @@ class Stream:
         while len(self._posted) >= POSTED_MAX:
             await self._posted.popleft()
         before = self._posted[-1] if self._posted else None
-        self._posted.append(asyncio.create_task(_in_turn(call, before)))
+        self._posted.append(asyncio.create_task(self._in_turn(call, before)))
         await asyncio.sleep(0)  # Let it hand its rows over.
 
-
-async def _in_turn(
-    call: Callable[[], Awaitable[None]], before: "asyncio.Task[None] | None"
-) -> None:
-    if before is not None:
-        await asyncio.wait([before])
-    await call()
+    async def _in_turn(
+        self, call: Callable[[], Awaitable[None]], before: "asyncio.Task[None] | None"
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            await call()
+        except BaseException as fault:
+            self.fault = self.fault or fault
+            raise
 
 
 @asynccontextmanager
@@ -111,8 +114,8 @@ async def streamed(unit: Unit) -> AsyncIterator[Stream]:
         yield stream
         await stream.settle()
     except StoreFault as later:
-        if first := await stream.drop():
-            raise first from later  # What came later only met a unit that was spent.
+        if stream.fault is not None and stream.fault is not later:
+            raise stream.fault from later  # What came later only met a unit that was spent.
         raise
     finally:
         await stream.drop()
