@@ -68,7 +68,12 @@ class SqliteUnit:
 
     async def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         statement = translate(sql)
-        await self._run(lambda: self._connection.executemany(statement.sql, encode_rows(rows)))
+
+        def run() -> None:
+            # The cursor stays in the thread: let go elsewhere, it would reset a statement in use.
+            self._connection.executemany(statement.sql, encode_rows(rows))
+
+        await self._run(run)
 
     async def insert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
