@@ -229,6 +229,25 @@ def _long_outage(chance: random.Random, plan: Plan) -> Plan:
     )
 
 
+def _stalled(chance: random.Random, plan: Plan) -> Plan:
+    """A slow carrier, so that much is claimed and unsent while workers stand still past their
+    leases, people answer and officers lift."""
+    pauses = tuple(
+        Pause(round(chance.uniform(0.5, 15), 2), round(chance.uniform(15, 35), 2), worker)
+        for worker in range(chance.randint(1, 2))
+    )
+    hurried = Act("lift", round(chance.uniform(2, 12), 2))
+    return replace(
+        _calm(chance, plan),
+        workers=2,
+        pauses=pauses,
+        per_second=chance.choice((1.0, 2.0, 3.0)),
+        lookups=_lookups(chance) if chance.random() < 0.5 else (),
+        faults=(Fault("slow", "*", 0.0, 60.0, chance.choice((0.0, 0.5, 1.0))),),
+        acts=(hurried,) if chance.random() < 0.4 else (),
+    )
+
+
 _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "calm": _calm,
     "storm": _storm,
@@ -237,6 +256,7 @@ _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "officers": _officers,
     "shared_phones": _shared_phones,
     "long_outage": _long_outage,
+    "stalled": _stalled,
 }
 
 
