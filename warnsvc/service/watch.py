@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from channels.base import ChannelKind
 from warnsvc.clock import WatchedClock
 from warnsvc.service.alarm import end_alarm, raise_alarm, say_more
 from warnsvc.service.context import WAKE_BOARD, Context
@@ -20,12 +21,12 @@ from warnsvc.service.worker import DEAD_SECONDS
 from warnsvc.store.port import Unit
 from warnsvc.store.watch import (
     Overdue,
+    count_planned,
     count_unknown,
     last_engine_beat,
     oldest_planned,
     overdue,
     paces_and_circuits,
-    planned_by_channel,
 )
 
 log = structlog.get_logger(__name__)
@@ -91,28 +92,20 @@ def _finding(what: str, late: Overdue, now: datetime) -> Finding | None:
 async def _unsent(ctx: Context, unit: Unit, now: datetime) -> Finding | None:
     """Look for sends that nobody claims although their carrier could take them."""
     before = _before("attempt", now)
-    oldest_at = await oldest_planned(unit)
-    if oldest_at is None or oldest_at > before:
+    oldest = {kind.value: await oldest_planned(unit, kind.value) for kind in ChannelKind}
+    late = {channel: at for channel, at in oldest.items() if at is not None and at <= before}
+    if not late:
         return None
-    late = await planned_by_channel(unit, before=before)
     paces, circuits = await paces_and_circuits(unit)
     moving_since = now - timedelta(seconds=PROGRESS_SECONDS)
-    moving = {name for name, next_at in paces.items() if next_at > moving_since}
-    held = {name for name, state in circuits.items() if state != "closed"}
-    stuck = [
-        late[channel]
-        for channel in late
-        if not _names(ctx, channel, moving) and not _names(ctx, channel, _paces(held))
-    ]
+    excused = {name for name, next_at in paces.items() if next_at > moving_since}
+    excused |= {f"carrier:{name}" for name, state in circuits.items() if state != "closed"}
+    stuck = [channel for channel in late if not _names(ctx, channel, excused)]
     if not stuck:
         return None
-    oldest = min(each.oldest_at for each in stuck if each.oldest_at is not None)
-    count = sum(each.count for each in stuck)
-    return _finding("attempt", Overdue(count=count, oldest_at=oldest), now)
-
-
-def _paces(carriers: set[str]) -> set[str]:
-    return {f"carrier:{name}" for name in carriers}
+    count = sum([await count_planned(unit, channel, before=before) for channel in stuck])
+    oldest_at = min(late[channel] for channel in stuck)
+    return _finding("attempt", Overdue(count=count, oldest_at=oldest_at), now)
 
 
 def _names(ctx: Context, channel: str, names: set[str]) -> bool:

@@ -51,15 +51,17 @@ _OVERDUE = {
 
 _OLDEST_PLANNED = """
 WITH RECURSIVE level (p) AS (
- SELECT MIN(priority) FROM attempt WHERE state = 'planned'
+ SELECT MIN(priority) FROM attempt WHERE state = 'planned' AND channel = $1
  UNION ALL
- SELECT (SELECT MIN(priority) FROM attempt WHERE state = 'planned' AND priority > level.p)
-  FROM level WHERE level.p IS NOT NULL)
+ SELECT (SELECT MIN(priority) FROM attempt
+          WHERE state = 'planned' AND channel = $1 AND priority > level.p)
+   FROM level WHERE level.p IS NOT NULL)
 SELECT MIN(oldest.at) AS oldest_at FROM (
- SELECT (SELECT MIN(due_at) FROM attempt WHERE state = 'planned' AND priority = level.p) AS at
-  FROM level WHERE level.p IS NOT NULL) AS oldest
+ SELECT (SELECT MIN(due_at) FROM attempt
+          WHERE state = 'planned' AND channel = $1 AND priority = level.p) AS at
+   FROM level WHERE level.p IS NOT NULL) AS oldest
 """
-"""The index is by priority first: one step for each of the few priorities that are in use."""
+"""The index is by channel and priority first: one step for each of the few that are in use."""
 
 
 async def overdue(unit: Unit, what: str, *, before: datetime) -> Overdue:
@@ -67,20 +69,21 @@ async def overdue(unit: Unit, what: str, *, before: datetime) -> Overdue:
     return _overdue(await unit.fetch_one(_OVERDUE[what], before))
 
 
-async def oldest_planned(unit: Unit) -> datetime | None:
-    """Return since when the oldest planned send is due."""
-    row = await unit.fetch_one(_OLDEST_PLANNED)
+async def oldest_planned(unit: Unit, channel: str) -> datetime | None:
+    """Return since when, or from when, the oldest planned send of a channel is due."""
+    row = await unit.fetch_one(_OLDEST_PLANNED, channel)
     return row["oldest_at"] if row else None
 
 
-async def planned_by_channel(unit: Unit, *, before: datetime) -> dict[str, Overdue]:
-    """Return channel → planned sends that were due before an instant. Reads all of them."""
-    rows = await unit.fetch(
-        "SELECT channel, COUNT(*) AS n, MIN(due_at) AS oldest_at FROM attempt"
-        " WHERE state = 'planned' AND due_at <= $1 GROUP BY channel ORDER BY channel",
+async def count_planned(unit: Unit, channel: str, *, before: datetime) -> int:
+    """Return how many sends of a channel were due before an instant, up to COUNTED_MAX."""
+    row = await unit.fetch_one(
+        "SELECT COUNT(*) AS n FROM (SELECT id FROM attempt WHERE state = 'planned'"
+        f" AND channel = $1 AND due_at <= $2 LIMIT {COUNTED_MAX}) AS due",
+        channel,
         before,
     )
-    return {row["channel"]: _overdue(row) for row in rows}
+    return int(row["n"]) if row else 0
 
 
 async def paces_and_circuits(unit: Unit) -> tuple[Mapping[str, datetime], Mapping[str, str]]:

@@ -59,7 +59,8 @@ async def _waiting(view: Unit) -> list[Sample]:
 
 async def _oldest(view: Unit, now: datetime) -> list[Sample]:
     ages = {what: (await overdue(view, what, before=now)).oldest_at for what in DUE}
-    ages["attempt"] = await oldest_planned(view)
+    planned = [await oldest_planned(view, kind.value) for kind in ChannelKind]
+    ages["attempt"] = min([at for at in planned if at is not None], default=None)
     found = [
         Sample("warnsvc_oldest_due_seconds", _age(at, now), {"what": what})
         for what, at in ages.items()
