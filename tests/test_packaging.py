@@ -81,7 +81,7 @@ def test_every_make_target_with_words_is_phony_and_the_readme_names_the_main_one
 
 def test_a_suite_that_does_not_exist_does_not_pass() -> None:
     run = subprocess.run(
-        ["make", "--no-print-directory", "test-faults"],
+        ["make", "--no-print-directory", "test-carriers"],
         cwd=ROOT,
         capture_output=True,
         text=True,
