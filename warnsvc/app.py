@@ -38,7 +38,7 @@ from warnsvc.store.port import Store
 from warnsvc.web.application import create_web
 from warnsvc.web.callback import CHANNELS, add_intake
 from warnsvc.web.deadline import Doorkeeper, Runner
-from warnsvc.web.health import PULSE, create_health, what_is_late
+from warnsvc.web.health import PULSE, SPOOL_WAITING, create_health, what_is_late
 from warnsvc.worker.engine import Engine
 from warnsvc.worker.heartbeat import Heartbeat
 from warnsvc.worker.presence import Presence, is_counted_on
@@ -156,7 +156,7 @@ def build_web(house: House, pulse: Pulse) -> web.Application:
     app = create_web(house.ctx)
     app[CHANNELS] = house.channels
     intake = add_intake(app, house.ctx)
-    pulse.numbers["warnsvc_spool_waiting"] = lambda: intake.spooled
+    pulse.numbers[SPOOL_WAITING] = lambda: intake.spooled
     app[PULSE] = pulse
     return app
 

@@ -16,7 +16,7 @@ from warnsvc.service.watch import BOUNDS, audit
 from warnsvc.service.worker import Process
 from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.ledger import append_lines
-from warnsvc.web.health import what_is_late
+from warnsvc.web.health import SPOOL_WAITING, what_is_late
 from warnsvc.worker.presence import Presence
 from warnsvc.worker.pulse import Pulse
 from warnsvc.worker.watchdog import Watchdog
@@ -352,6 +352,19 @@ async def test_a_process_that_may_not_write_is_not_ready_long_before_it_is_silen
 
     assert [*what_is_late(watch.pulse, now + timedelta(seconds=1))] == []
     assert [*what_is_late(watch.pulse, now + timedelta(seconds=3))] == ["writes"]
+
+
+async def test_a_process_whose_answers_wait_in_the_spool_is_not_ready(build: Build) -> None:
+    county, watch = await watched(build)
+    await watch.looks_twice()
+    now = county.clock.now()
+    watch.pulse.passed_at = watch.pulse.seen_at = now
+    waiting = [3, 0]
+    watch.pulse.numbers[SPOOL_WAITING] = lambda: waiting[0]
+
+    assert [*what_is_late(watch.pulse, now)] == ["spool"]
+    del waiting[0]
+    assert [*what_is_late(watch.pulse, now)] == []
 
 
 async def test_a_process_is_ready_when_all_its_parts_are(build: Build) -> None:

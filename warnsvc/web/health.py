@@ -38,6 +38,9 @@ _AWAY = timedelta(seconds=AWAY_SECONDS_MAX)
 DATABASE_SECONDS = 3.0
 """Monitors give up after five or ten."""
 
+SPOOL_WAITING = "warnsvc_spool_waiting"
+"""The number of answers that the database has not taken yet."""
+
 PULSE: web.AppKey[Pulse] = web.AppKey("pulse", Pulse)
 
 
@@ -91,6 +94,9 @@ def what_is_late(pulse: Pulse, now: datetime) -> Iterator[str]:
     ):
         if at is None or now - at > timedelta(seconds=seconds):
             yield name
+    if (spooled := pulse.numbers.get(SPOOL_WAITING)) is not None and spooled() > 0:
+        # A beat may find room on a full disk where an answer does not.
+        yield "spool"
     for finding in pulse.findings:
         yield finding.what
 
