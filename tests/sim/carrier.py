@@ -75,9 +75,9 @@ class Carrier:
         """The fault of one of these kinds that strikes now, if any."""
         now = self.world.now()
         for fault in self.faults:
-            if fault.kind in kinds and fault.begins <= now < fault.ends:
-                if self.random.random() < fault.share:
-                    return fault
+            strikes = fault.kind in kinds and fault.begins <= now < fault.ends
+            if strikes and self.random.random() < fault.share:
+                return fault
         return None
 
     # A request ---------------------------------------------------------------------------------

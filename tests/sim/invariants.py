@@ -42,6 +42,8 @@ RESOLVE_SECONDS = 9.0
 HOPELESS = {"refused", "unreachable"}
 WANTED = {"calling", "unreachable", "silent"}
 _RANK = {"planned": 0, "sending": 0, "unknown": 0, "accepted": 1, "undelivered": 3, "delivered": 4}
+_SPOKEN = {"accepted", "failed", "delivered", "undelivered", "expired"}
+"""What becomes of an attempt and stands in the ledger."""
 _MOVES = {
     "planned": {"sending", "cancelled", "expired"},
     "sending": {"accepted", "failed", "unknown", "expired", "planned", "cancelled", "delivered",
@@ -179,6 +181,12 @@ def answered_never_reverts(_world: "World", step: Step) -> Faults:
     for old, new in step.of("callout"):
         if old is not None and new.rung < old.rung:
             yield f"callout {new.id} fell from rung {old.rung} to {new.rung}"
+
+
+@at_end(4)
+def who_has_answered_counts_as_answered(_world: "World", end: story.World) -> Faults:
+    """4 E: by the lines nothing reverts, and whoever said yes stands as answered."""
+    yield from story.answered_stays_answered(end)
 
 
 _NEXT = {"escalation.tier_opened", "escalation.tier_empty", "escalation.exhausted"}
@@ -421,7 +429,7 @@ def _unwanted(world: "World", attempt: Row) -> str:
 def no_call_starts_after_the_answer(world: "World", start: Start) -> Faults:
     """12 S: under a lease that lives, and not later than what was claimed just before."""
     attempt, now = start.attempt, world.now()
-    claimed, owner, until, _ = world.watch.claim.get(attempt.id, (0.0, "", 0.0, 0))
+    _, owner, until, _ = world.watch.claim.get(attempt.id, (0.0, "", 0.0, 0))
     if owner != start.life.owner:
         yield f"attempt {attempt.id} is {owner}'s and sent by {start.life.owner}"
     if now > until:
@@ -442,9 +450,9 @@ def an_answer_stops_what_it_should(world: "World", step: Step) -> Faults:
     """13 S: a region is answered by its own callees, and people are let go only when free."""
     mirror = world.mirror
     for old, new in step.changed("escalation"):
-        if new.state == "answered" and (old is None or old.state != "answered"):
-            if not any(_counts(world, new, member) for member in mirror.members_of[new.id]):
-                yield f"escalation {new.id} is answered and nobody there has answered"
+        closes = new.state == "answered" and (old is None or old.state != "answered")
+        if closes and not any(_counts(world, new, m) for m in mirror.members_of[new.id]):
+            yield f"escalation {new.id} is answered and nobody there has answered"
     for old, new in step.changed("callout"):
         for member in mirror.stands_in.get(new.id, ()):
             escalation = mirror.escalation[member.escalation_id]
@@ -458,7 +466,9 @@ def an_answer_stops_what_it_should(world: "World", step: Step) -> Faults:
 def _counts(world: "World", escalation: Row, member: Row) -> bool:
     rule = json.loads(world.mirror.bulletin[escalation.bulletin_id].rule_json)
     callout = world.mirror.callout[member.callout_id]
-    return callout.rung >= rule["closing_rung"] and (member.own or member.tier <= escalation.tier)
+    return bool(
+        callout.rung >= rule["closing_rung"] and (member.own or member.tier <= escalation.tier)
+    )
 
 
 # 14 to 16: what was signed ------------------------------------------------------------------------
@@ -543,9 +553,9 @@ def only_who_was_planned_is_called(_world: "World", start: Start) -> Faults:
 def delivery_is_monotone(_world: "World", step: Step) -> Faults:
     """17 S: whatever the order of callbacks, the carrier's word only rises."""
     for old, new in step.of("attempt"):
-        if old is not None and _RANK.get(new.state, 2) < _RANK.get(old.state, 0):
-            if _RANK.get(old.state, 0) > 0:
-                yield f"attempt {new.id} fell from {old.state} to {new.state}"
+        before = 0 if old is None else _RANK.get(old.state, 0)
+        if before > 0 and _RANK.get(new.state, 2) < before:
+            yield f"attempt {new.id} fell from {old and old.state} to {new.state}"
 
 
 @at_commit(18, "inbound", "answer")
@@ -580,8 +590,7 @@ def the_ledger_tells_the_state(_world: "World", end: story.World) -> Faults:
             told.setdefault(number, set()).add(state)
     for attempt in end.attempts:
         state = attempt["state"]
-        spoken = state in {"accepted", "failed", "delivered", "undelivered", "expired"}
-        if spoken and state not in told.get(attempt["id"], set()):
+        if state in _SPOKEN and state not in told.get(attempt["id"], set()):
             yield f"attempt {attempt['id']} is {state} and the ledger does not say so"
 
 
@@ -615,15 +624,14 @@ def a_line_in_the_same_commit(_world: "World", step: Step) -> Faults:
                 yield f"{table} {new.id} became {new.state} without a line"
     acts = {(line.act, line.data.get("task")) for line in step.lines}
     for old, new in step.changed("task"):
-        if old is not None and new.state in {"claimed", "done"}:
-            if (f"task.{new.state}", new.id) not in acts:
-                yield f"task {new.id} became {new.state} without a line"
+        moved = old is not None and new.state in {"claimed", "done"}
+        if moved and (f"task.{new.state}", new.id) not in acts:
+            yield f"task {new.id} became {new.state} without a line"
     spoken = {pair for line in step.lines for pair in _attempts_of(line)}
     for old, new in step.changed("attempt"):
-        if old is not None and old.state != new.state:
-            if new.state in {"accepted", "failed", "delivered", "undelivered", "expired"}:
-                if (new.id, new.state) not in spoken:
-                    yield f"attempt {new.id} became {new.state} without a line"
+        moved = old is not None and old.state != new.state and new.state in _SPOKEN
+        if moved and (new.id, new.state) not in spoken:
+            yield f"attempt {new.id} became {new.state} without a line"
 
 
 @at_commit(21, "ledger_leaf", "ledger_tree")
@@ -694,12 +702,13 @@ def danger_goes_first(world: "World", step: Step) -> Faults:
     if not worst:
         return
     for attempt in world.mirror.attempt.values():
-        if attempt.state == "planned" and attempt.channel in worst and attempt.id not in later:
-            if attempt.priority < worst[attempt.channel] and seconds(attempt.due_at) <= step.at:
-                yield (
-                    f"attempt {attempt.id} of priority {attempt.priority} is left behind for one"
-                    f" of {worst[attempt.channel]}"
-                )
+        if attempt.state != "planned" or attempt.channel not in worst or attempt.id in later:
+            continue
+        if attempt.priority < worst[attempt.channel] and seconds(attempt.due_at) <= step.at:
+            yield (
+                f"attempt {attempt.id} of priority {attempt.priority} is left behind for one"
+                f" of {worst[attempt.channel]}"
+            )
 
 
 @at_start(23)
@@ -791,4 +800,5 @@ def at_the_end(world: "World", end: story.World) -> Iterator[tuple[int, str]]:
 
 def numbers() -> set[int]:
     """Which invariants have a function here."""
-    return {number for number, *_ in (*COMMIT, *START, *LOG, *END)}
+    registered: list[tuple[Any, ...]] = [*COMMIT, *START, *LOG, *END]
+    return {number for number, *_ in registered}

@@ -45,21 +45,21 @@ Row = Any
 """A named tuple of a table's columns, as SQLite holds them: instants are text."""
 
 ROWS: dict[str, Any] = {
-    table: namedtuple(table.title().replace("_", ""), columns.split())  # noqa: PYI024
+    table: namedtuple(table.title().replace("_", ""), columns.split())
     for table, columns in COLUMNS.items()
 }
 
 
 def triggers() -> list[str]:
     """Return the statements that make a connection tell what it writes."""
-    made = []
+    made: list[str] = []
     for table, columns in COLUMNS.items():
         values = ", ".join(f"NEW.{column}" for column in columns.split())
-        for verb in ("INSERT",) if table in _INSERT_ONLY else ("INSERT", "UPDATE"):
-            made.append(
-                f"CREATE TEMP TRIGGER sim_{table}_{verb} AFTER {verb} ON main.{table}"
-                f" BEGIN SELECT note('{table}', {values}); END"
-            )
+        made.extend(
+            f"CREATE TEMP TRIGGER sim_{table}_{verb} AFTER {verb} ON main.{table}"
+            f" BEGIN SELECT note('{table}', {values}); END"
+            for verb in (("INSERT",) if table in _INSERT_ONLY else ("INSERT", "UPDATE"))
+        )
     made.append(
         "CREATE TEMP TRIGGER sim_pending_DELETE AFTER DELETE ON main.ledger_pending"
         " BEGIN SELECT note('-ledger_pending', OLD.line_id); END"

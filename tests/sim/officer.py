@@ -8,6 +8,7 @@ for the directory, which has no service of its own here.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.fakes.county import COUNTY
@@ -82,9 +83,7 @@ class Officer:
                 expires_at=now + timedelta(seconds=world.plan.expires_seconds),
             )
             try:
-                return await self._try(
-                    lambda ctx, d=draft: bulletin.draft(ctx, officer=AUTHOR, draft=d)
-                )
+                return await self._try(partial(bulletin.draft, officer=AUTHOR, draft=draft))
             except Gone:
                 kept = [b.id for b in world.mirror.bulletin.values() if words in b.texts_json]
                 if kept:
@@ -178,12 +177,10 @@ class Officer:
         for row in list(self._world.mirror.task.values()):
             if row.state == "open":
                 number = row.id
-                await self._try_quietly(
-                    lambda ctx, n=number: task.claim(ctx, officer=SIGNER, task_id=n)
-                )
+                await self._try_quietly(partial(task.claim, officer=SIGNER, task_id=number))
                 await asyncio.sleep(1.0)
                 await self._try_quietly(
-                    lambda ctx, n=number: task.finish(ctx, officer=SIGNER, task_id=n, result="敲门")
+                    partial(task.finish, officer=SIGNER, task_id=number, result="敲门")
                 )
                 return
 

@@ -80,7 +80,7 @@ class Plan:
 
     scenario: str
     seed: int
-    shape: Shape = Shape()
+    shape: Shape = field(default_factory=Shape)
     colour: str = "red"
     window_seconds: int = 40
     expires_seconds: float = 400.0
@@ -101,8 +101,6 @@ class Plan:
     """Whether the run goes on until the bulletins have run out, with nobody up in between."""
     crash_points: tuple[int, ...] = ()
     """For the sweep: the process dies at these crash points, counted from the beginning."""
-    names: tuple[str, ...] = field(default=())
-    """What was left out of it, for those who print it."""
 
     def habit(self, address: str) -> Habit:
         """What the owner of this phone does."""

@@ -10,14 +10,14 @@ engine by hand.
 """
 
 import asyncio
+import atexit
 import hashlib
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ from tests.fakes.county import DESK, _renderer
 from tests.fakes.invariant import _read
 from tests.sim import invariants
 from tests.sim.carrier import Carrier, Wire
-from tests.sim.crash import Dead, Gone, Life, SimLoop, Writing, open_store
+from tests.sim.crash import Gone, Life, SimLoop, Writing, open_store
 from tests.sim.house import county, workshop
 from tests.sim.loop import Deadlock, Livelock
 from tests.sim.mirror import Mirror, seconds
@@ -594,8 +594,6 @@ def _pack(window_seconds: int) -> Pack:
 def _folder() -> Path:
     """The folder of this process."""
     folder = workshop()
-    import atexit
-
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
@@ -605,5 +603,3 @@ def _causes(error: BaseException) -> str:
         return "; ".join(f"{inner!r}{_causes(inner)}" for inner in error.exceptions)
     return ""
 
-
-__all__ = ["Dead", "Result", "Violated", "World", "datetime", "receive", "suppress"]
