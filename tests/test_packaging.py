@@ -121,11 +121,26 @@ def test_compose_has_no_password_of_its_own_and_checks_health() -> None:
     assert not re.search(r"PASSWORD: ", compose)
     assert compose.count("_FILE: /run/secrets/") == 3
     assert "pg_isready" in by_name["database"]
-    assert "/healthz" in by_name["app"]
-    assert "service_completed_successfully" in by_name["app"]
-    assert re.search(r"^  database:$", compose.partition("\nvolumes:\n")[2], re.MULTILINE)
+    assert "8080/healthz" in by_name["web"]
+    assert "8081/healthz" in by_name["worker"]
+    assert "service_completed_successfully" in by_name["web"]
+    for volume in ("database", "spool"):
+        assert re.search(rf"^  {volume}:$", compose.partition("\nvolumes:\n")[2], re.MULTILINE)
     for secret in ("database_password", "secret_key"):
         assert f"file: ./secrets/{secret}" in compose
+
+
+def test_compose_runs_one_web_and_two_workers_and_keeps_the_spool() -> None:
+    compose = text("docker-compose.yml")
+    web = compose.partition("\n  web:\n")[2].partition("\n\n  #")[0]
+    worker = compose.partition("\n  worker:\n")[2].partition("\nvolumes:\n")[0]
+
+    assert 'command: ["serve", "--no-engine"]' in web
+    assert "spool:/var/lib/warnsvc" in web
+    assert "replicas:" not in web
+    assert 'command: ["worker"]' in worker
+    assert "replicas: 2" in worker
+    assert "WARNSVC_HEALTH_PORT: 8081" in worker
 
 
 def test_compose_sets_only_settings_that_exist() -> None:
