@@ -1,4 +1,4 @@
-"""Writes prepared HTTP requests down a few connections, some ahead of each answer; counts 2xx.
+"""Writes prepared HTTP requests down many connections, one at a time on each; counts 2xx.
 
 python -m tests.bench.generator PORT FILE     requests in FILE are parted by three NUL bytes
 """
@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-CONNECTIONS = 32
-AHEAD = 8
-"""Requests under way on one connection: 256 in all, as many carriers' callbacks arrive."""
+CONNECTIONS = 256
+"""As many carriers' callbacks arrive at once."""
+AHEAD = 1
+"""Requests under way on one connection. No carrier writes the next one before it has an answer, and
+a server answers them one after the other: 8 ahead on 32 connections were 32 at once, not 256."""
 
 
 async def _client(port: int, requests: list[bytes]) -> int:
