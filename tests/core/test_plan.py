@@ -9,17 +9,9 @@ from contacts.assignment import Assignment
 from contacts.contact import Contact, Number, NumberKind
 from contacts.region import Region, RegionLevel, RegionTree
 from warnsvc.core.bulletin import Colour
+from warnsvc.core.estimate import Pace, estimate, first_channels, reach
 from warnsvc.core.pack import DEFAULT_PACK, Rule, rule_for
-from warnsvc.core.plan import (
-    Gap,
-    GapKind,
-    Pace,
-    Plan,
-    PlannedEscalation,
-    estimate,
-    first_channels,
-    plan,
-)
+from warnsvc.core.plan import Gap, GapKind, Plan, PlannedEscalation, plan
 
 RAIN = "11B03"
 TODAY = date(2026, 7, 5)
@@ -387,6 +379,7 @@ def test_the_first_round_reaches_everybody_who_can_be_reached(
 
     assert first_channels(RED, person) == red
     assert first_channels(BLUE, person) == blue
+    assert reach([person, person], RED) == {("zh", channel): 2 for channel in red}
 
 
 def test_a_whole_region_of_14738_villages_is_planned() -> None:

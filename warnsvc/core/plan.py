@@ -10,21 +10,18 @@ without a usable number are all `Gap`s that the signing screen shows.
 Source: domain.md (b), (h) 6, 13.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
+from typing import NamedTuple
 
 from contacts.assignment import Assignment, applies
-from contacts.contact import Contact, NumberKind, addresses_for, channels_of
+from contacts.contact import Contact, addresses_for
 from contacts.region import Region, RegionTree
 from warnsvc.core.pack import Rule
 
 CHANNELS = ("sms", "voice", "webhook")
-VOICE_SECONDS = 32
-"""A 20-second message and about 12 seconds of ringing (domain.md §0.9)."""
 
 
 class GapKind(StrEnum):
@@ -51,17 +48,15 @@ class Gap:
     contact_id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedMember:
-    """A person's place in a tier; rank 0 is first."""
+class PlannedMember(NamedTuple):
+    """A person's place in a tier; rank 0 is first. Tuples: a release makes 44,000 of them."""
 
     contact_id: int
     rank: int
     role: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedTier:
+class PlannedTier(NamedTuple):
     """One tier, with the region it comes from: its own, or a superior's."""
 
     ordinal: int
@@ -70,8 +65,7 @@ class PlannedTier:
     members: tuple[PlannedMember, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedEscalation:
+class PlannedEscalation(NamedTuple):
     """One target with its tiers in the order they will be called."""
 
     region: Region
@@ -149,21 +143,12 @@ def _tiers(
             for duty in duties:
                 if duty.contact_id not in seen:
                     seen.add(duty.contact_id)
-                    members.append(
-                        PlannedMember(contact_id=duty.contact_id, rank=len(members), role=duty.role)
-                    )
+                    members.append(PlannedMember(duty.contact_id, len(members), duty.role))
             if not members:
                 if not duties:  # Otherwise all of them stand in an earlier tier.
                     gaps[Gap(kind=GapKind.EMPTY_TIER, region_code=region.code, tier=number)] = None
                 continue
-            tiers.append(
-                PlannedTier(
-                    ordinal=len(tiers) + 1,
-                    source_code=region.code,
-                    source_name=region.name,
-                    members=tuple(members),
-                )
-            )
+            tiers.append(PlannedTier(len(tiers) + 1, region.code, region.name, tuple(members)))
     return tuple(tiers)
 
 
@@ -190,102 +175,3 @@ def _gaps_of_people(
         for member in tier.members
         if member.contact_id in wanting
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """What a carrier takes: SMS parts, call starts or requests per second, and lines for calls."""
-
-    per_second: float
-    lines: int = 0
-
-    def seconds(self, count: int, seconds_each: float = 0.0) -> float:
-        """Return how long `count` take."""
-        per_second = self.per_second
-        if self.lines and seconds_each:
-            per_second = min(per_second, self.lines / seconds_each)
-        return count / per_second if per_second > 0 else float("inf") if count else 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanEstimate:
-    """What the signing screen shows. Seconds are at the carriers' pace, channels in parallel."""
-
-    regions: int
-    headcount: int
-    people: int
-    first_tier_people: int
-    messages: int
-    sms_parts: int
-    calls: int
-    webhooks: int
-    first_tier_seconds: int
-    everyone_seconds: int
-
-
-def estimate(
-    plan_: Plan, *, rule: Rule, parts: Mapping[str, int], paces: Mapping[str, Pace]
-) -> PlanEstimate:
-    """Return sizes and times. `parts`: language → SMS parts; `paces`: channel → pace.
-
-    "Everyone" is the time the carriers need for the first round of every tier, were all silent.
-    Seconds are -1 where a channel that is needed has no pace at all.
-    """
-    first_ids = {
-        member.contact_id
-        for escalation in plan_.escalations
-        if escalation.tiers
-        for member in escalation.tiers[0].members
-    }
-    first = [plan_.contacts[i] for i in first_ids]
-    first_load = _load(first, rule, parts)
-    all_load = _load(list(plan_.contacts.values()), rule, parts)
-    return PlanEstimate(
-        regions=len(plan_.escalations),
-        headcount=sum(escalation.region.headcount for escalation in plan_.escalations),
-        people=len(plan_.contacts),
-        first_tier_people=len(first),
-        messages=first_load["sms"] + first_load["voice"] + first_load["webhook"],
-        sms_parts=first_load["parts"],
-        calls=first_load["voice"],
-        webhooks=first_load["webhook"],
-        first_tier_seconds=_seconds(first_load, paces),
-        everyone_seconds=_seconds(all_load, paces),
-    )
-
-
-def _load(contacts: Sequence[Contact], rule: Rule, parts: Mapping[str, int]) -> dict[str, int]:
-    load = {"sms": 0, "parts": 0, "voice": 0, "webhook": 0}
-    for contact in contacts:
-        if not contact.robot_ok:
-            continue
-        for channel in first_channels(rule, contact):
-            load[channel] += 1
-            if channel == "sms":
-                load["parts"] += parts.get(contact.language, parts.get("zh", 1))
-    return load
-
-
-def first_channels(rule: Rule, contact: Contact) -> tuple[str, ...]:
-    """Return the channels of the first round that reach this contact; any that does, if none."""
-    kinds = tuple(number.kind for number in contact.numbers if not number.failed)
-    return _first_channels(rule.tier(1).steps[0].channels, kinds)
-
-
-@lru_cache(maxsize=256)
-def _first_channels(step: tuple[str, ...], kinds: tuple[NumberKind, ...]) -> tuple[str, ...]:
-    """Forty thousand people have a handful of kinds of numbers between them."""
-    reached = {channel for kind in kinds for channel in channels_of(kind)}
-    usable = [channel for channel in CHANNELS if channel in reached]
-    wanted = [channel for channel in step if channel in usable]
-    return tuple(wanted or usable[:1])
-
-
-def _seconds(load: Mapping[str, int], paces: Mapping[str, Pace]) -> int:
-    none = Pace(per_second=0.0)
-    times = (
-        paces.get("sms", none).seconds(load["parts"]),
-        paces.get("voice", none).seconds(load["voice"], VOICE_SECONDS),
-        paces.get("webhook", none).seconds(load["webhook"]),
-    )
-    return math.ceil(max(times)) if max(times) != float("inf") else -1

@@ -16,13 +16,18 @@ from warnsvc.core.pack import Quorum, QuorumKind
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
+_quoted = json.encoder.encode_basestring_ascii
 _KINDS = {kind.value: kind for kind in NumberKind}
 """A dict is four times as fast as calling the enum."""
 
 
 def numbers_to_json(numbers: Sequence[Number]) -> str:
     """Return the numbers as the document that is frozen into a callout."""
-    return _encode([[n.rank, n.kind.value, n.address, n.failed] for n in numbers])
+    parts = [
+        f'[{n.rank},"{n.kind.value}",{_quoted(n.address)},{"true" if n.failed else "false"}]'
+        for n in numbers
+    ]
+    return f"[{','.join(parts)}]"
 
 
 def numbers_from_json(text: str) -> tuple[Number, ...]:

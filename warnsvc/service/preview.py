@@ -1,0 +1,191 @@
+"""Before a release: who would be called, what phones would show, what is missing.
+
+    bulletin ──plan──► estimate + gaps + the texts as phones show them        writes nothing
+
+The plan is made anew at release, inside its transaction: nothing that was previewed is trusted.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from channels.segment import count
+from contacts.contact import Contact, channels_of
+from contacts.directory.load import load_assignments, load_contacts, load_tree
+from contacts.region import Region, RegionTree
+from warnsvc.core import bulletin as rules
+from warnsvc.core.bulletin import Bulletin
+from warnsvc.core.estimate import Pace, PlanEstimate, estimate, reach
+from warnsvc.core.pack import Rule
+from warnsvc.core.plan import Gap, Plan, plan
+from warnsvc.core.refusal import Refusal
+from warnsvc.service.bulletin import BulletinDraft
+from warnsvc.service.context import Context
+from warnsvc.store.bulletin import load_bulletin
+from warnsvc.store.port import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewMessage:
+    """One text as phones will show or say it. `people`: how many of the planned get it."""
+
+    language: str
+    channel: str
+    text: str
+    characters: int
+    parts: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a signer sees before signing, and a releaser before typing the phrase."""
+
+    bulletin: Bulletin
+    place: Region
+    phrase: str
+    digest: str
+    rule: Rule
+    estimate: PlanEstimate
+    gaps: tuple[Gap, ...]
+    contacts: Mapping[int, Contact]
+    messages: tuple[PreviewMessage, ...]
+    warnings: tuple[str, ...]
+    """Codes such as `channel_missing:voice` or `language_missing:ug:37`."""
+
+
+async def preview(ctx: Context, bulletin_id: int) -> Preview:
+    """Return what releasing this bulletin now would do."""
+    now = ctx.clock.now()
+    async with ctx.store.view() as unit:
+        bulletin = await load_bulletin(unit, bulletin_id)
+        rule = ctx.rule(bulletin, now)
+        tree = await load_tree(unit)
+        planned = await plan_release(ctx, unit, bulletin, rule, tree, now)
+    place = tree.common_ancestor(bulletin.region_codes)
+    people = reach(planned.contacts.values(), rule)
+    messages = tuple(messages_of(ctx, bulletin, people))
+    return Preview(
+        bulletin=bulletin,
+        place=place,
+        phrase=rules.confirmation_phrase(bulletin, place.name),
+        digest=rules.digest(bulletin),
+        rule=rule,
+        estimate=estimate(
+            planned, rule=rule, parts=sms_parts(messages), paces=paces(ctx), everyone=people
+        ),
+        gaps=planned.gaps,
+        contacts=planned.contacts,
+        messages=messages,
+        warnings=tuple(_warnings(ctx, bulletin, planned)),
+    )
+
+
+async def preview_texts(ctx: Context, draft: BulletinDraft) -> tuple[PreviewMessage, ...]:
+    """Return what phones would show of a bulletin that is still being written."""
+    bulletin = Bulletin(
+        id=0,
+        identifier="",
+        event_id=0,
+        status=draft.status,
+        type=rules.BulletinType.ALERT,
+        hazard=draft.hazard,
+        colour=draft.colour,
+        region_codes=draft.region_codes,
+        texts=draft.texts,
+        onset_at=draft.onset_at,
+        expires_at=draft.expires_at,
+        drafted_by=0,
+    )
+    return tuple(
+        _message(ctx, bulletin, language, channel, 0)
+        for language, text in draft.texts.items()
+        if text.strip()
+        for channel in ("sms", "voice")
+    )
+
+
+def paces(ctx: Context) -> dict[str, Pace]:
+    """Return each channel's pace."""
+    return {
+        kind: Pace(per_second=c.per_second, lines=c.lines) for kind, c in ctx.capabilities.items()
+    }
+
+
+async def plan_release(
+    ctx: Context, unit: Unit, bulletin: Bulletin, rule: Rule, tree: RegionTree, now: datetime
+) -> Plan:
+    selected = [code for code in bulletin.region_codes if code in tree]
+    if not selected:
+        raise Refusal("region_unknown", field="regions", codes=", ".join(bulletin.region_codes[:5]))
+    assignments = await load_assignments(unit, sorted(_with_superiors(tree, selected)))
+    wanted = sorted({a.contact_id for a in assignments})
+    return plan(
+        tree=tree,
+        selected=selected,
+        assignments=assignments,
+        contacts=await load_contacts(unit, wanted),
+        rule=rule,
+        hazard=bulletin.hazard,
+        on=ctx.local_day(now),
+    )
+
+
+def _with_superiors(tree: RegionTree, selected: Iterable[str]) -> set[str]:
+    codes: set[str] = set()
+    for target in tree.targets(selected):
+        code: str | None = target.code
+        while code is not None and code in tree and code not in codes:
+            codes.add(code)
+            code = tree[code].parent_code
+    return codes
+
+
+def messages_of(
+    ctx: Context, bulletin: Bulletin, people: Mapping[tuple[str, str], int]
+) -> Iterable[PreviewMessage]:
+    """Yield each text that the first round sends. `people`: what `reach` says of the planned."""
+    merged: Counter[tuple[str, str]] = Counter()
+    for (language, channel), many in people.items():
+        shown = ctx.renderer.message(bulletin, language=language, channel=channel).language
+        merged[shown, channel] += many
+    for (language, channel), many in sorted(
+        merged.items(), key=lambda item: (item[0][1], -item[1])
+    ):
+        yield _message(ctx, bulletin, language, channel, many)
+
+
+def sms_parts(messages: Iterable[PreviewMessage]) -> dict[str, int]:
+    """Return language → SMS parts."""
+    return {m.language: m.parts for m in messages if m.channel == "sms"}
+
+
+def _message(
+    ctx: Context, bulletin: Bulletin, language: str, channel: str, people: int
+) -> PreviewMessage:
+    message = ctx.renderer.message(bulletin, language=language, channel=channel)
+    return PreviewMessage(
+        language=message.language,
+        channel=channel,
+        text=message.text,
+        people=people,
+        characters=count(message.text).characters,
+        parts=message.parts,
+    )
+
+
+def _warnings(ctx: Context, bulletin: Bulletin, planned: Plan) -> Iterable[str]:
+    kinds = {
+        number.kind
+        for contact in planned.contacts.values()
+        for number in contact.numbers
+        if not number.failed
+    }
+    needed = {channel for kind in kinds for channel in channels_of(kind)}
+    for channel in sorted(needed - set(ctx.capabilities)):
+        yield f"channel_missing:{channel}"
+    languages = Counter(contact.language for contact in planned.contacts.values())
+    for language, many in sorted(languages.items()):
+        if not bulletin.texts.get(language, "").strip():
+            yield f"language_missing:{language}:{many}"
