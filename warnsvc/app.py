@@ -202,6 +202,7 @@ async def run(
     elif settings.health_port:
         health = create_health(house.ctx, pulse)
         runner = await start_web(health, settings, port=settings.health_port)
+    await presence.try_step()
     parts = list(beside)
     around = [
         asyncio.create_task(presence.run(), name="presence"),

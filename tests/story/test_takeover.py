@@ -7,11 +7,13 @@ import pytest
 from structlog.typing import EventDict
 
 from tests.fakes.county import County
+from tests.fakes.faulty_store import FaultyStore
 from tests.story.conftest import Build
 from warnsvc.outbox import Outbox
 from warnsvc.service.duty import LEASE_SECONDS, Fence, Fenced, Leader, fenced, hold
 from warnsvc.service.sweep import reap, sequence_ledger
 from warnsvc.service.worker import DEAD_SECONDS, Process
+from warnsvc.store.port import Store, StoreFault
 from warnsvc.worker.duty import do_duty
 from warnsvc.worker.presence import Presence, is_counted_on
 from warnsvc.worker.pulse import Pulse
@@ -224,6 +226,27 @@ async def test_an_outage_of_the_database_is_told_afterwards(
     assert alarm["text"] == "one 42"
     assert alarm["ended_at"] - alarm["raised_at"] == timedelta(seconds=42)
     assert {"event": "presence.database_back", "log_level": "warning", "seconds": 42.0} in logs
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_what_could_not_be_given_back_at_once_is_given_back_later(store: Store) -> None:
+    """The database is away again, just after the beat that came too late."""
+    faulty = FaultyStore(store)
+    county = await County.build(faulty)
+    presence = Presence(county.ctx, WORKER, Pulse())
+    await presence.step()
+    county.start(WORKER.owner)
+    await county.release(await county.signed())
+    await county.outbox.claim()
+    county.clock.move(seconds=30)
+    faulty.fail_on("UPDATE attempt")
+    with pytest.raises(StoreFault):
+        await presence.step()
+    assert await states(county) == {"sending": 2}
+
+    await presence.step()
+
+    assert await states(county) == {"unknown": 2}
 
 
 # Duties --------------------------------------------------------------------------------------

@@ -66,9 +66,9 @@ async def beat(ctx: Context, process: Process, *, passed_at: datetime | None) ->
     return now
 
 
-async def arrive(ctx: Context, process: Process) -> datetime:
-    """Say so for the first time, and take over what cannot be anybody's any more."""
-    now = await beat(ctx, process, passed_at=None)
+async def settle_in(ctx: Context, process: Process) -> None:
+    """Take over what cannot be anybody's any more, once, after the first beat."""
+    now = ctx.clock.now()
     taken: list[int] = []
     async with ctx.store.unit() as unit:
         await remove_workers_before(unit, now - timedelta(days=FORGOTTEN_DAYS))
@@ -79,7 +79,6 @@ async def arrive(ctx: Context, process: Process) -> datetime:
             await remove_other_workers(unit, process.owner)
         await _tell(unit, taken, now)
     await _woken(ctx, taken)
-    return now
 
 
 async def leave(ctx: Context, process: Process) -> None:

@@ -1,6 +1,6 @@
 """Presence: this process says that it lives, and keeps its time by the clock that all share.
 
-    arrive ──► beat, each second ──► … ──► leave, when asked to stop
+    beat ──► settle in ──► beat, each second ──► … ──► leave, when asked to stop
                  └ late by five seconds: the others may have taken what we had claimed
 
 A beat is a commit, so it also proves that the database takes writes. While it does not, that is
@@ -20,10 +20,10 @@ from warnsvc.service.worker import (
     BEAT_SECONDS,
     DEAD_SECONDS,
     Process,
-    arrive,
     beat,
     give_back,
     leave,
+    settle_in,
 )
 from warnsvc.store.port import StoreFault
 from warnsvc.worker.pulse import Pulse
@@ -34,6 +34,8 @@ MEASURE_BEATS = 10
 """The shared clock is measured with every tenth beat: quartz drifts 0.1 ms meanwhile."""
 COUNTED_ON_SECONDS = DEAD_SECONDS - 1.0
 """We stop sending a second before the others begin to take over: a send takes its time."""
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""Before our first beat there was no row, so nobody could take us for dead."""
 OUTAGE_SECONDS = 5.0
 """A shorter one is a restart of the database or a hiccup, and no alarm."""
 
@@ -46,40 +48,48 @@ class Presence:
         self._process = process
         self._pulse = pulse
         self._beats = 0
+        self._settled_in = False
+        self._owes = False
+        """Whether we have claimed something that we may not send any more, and not said so yet."""
 
     async def run(self) -> None:
         """Beat until cancelled."""
         while True:
-            began_at = self._ctx.clock.now()
-            try:
-                await self.step()
-            except StoreFault as fault:
-                if self._pulse.away_since is None:
-                    self._pulse.away_since = began_at
-                    log.error("presence.database_away", error=str(fault))
-            except Exception:  # whoever is silent here is missed by the others, and restarted
-                log.exception("presence.failed")
             await asyncio.sleep(BEAT_SECONDS)
+            await self.try_step()
+
+    async def try_step(self) -> None:
+        """Beat once if the database lets us. An engine begins after the first one: what a process
+        claims and leaves behind without ever having had a row is missed by nobody for a minute."""
+        began_at = self._ctx.clock.now()
+        try:
+            await self.step()
+        except StoreFault as fault:
+            if self._pulse.away_since is None:
+                self._pulse.away_since = began_at
+                log.error("presence.database_away", error=str(fault))
+        except Exception:  # whoever is silent here is missed by the others, and restarted
+            log.exception("presence.failed")
 
     async def step(self) -> None:
         """Beat once. Raises StoreFault."""
-        pulse = self._pulse
-        if pulse.seen_at is None:
-            seen_at = await arrive(self._ctx, self._process)
-        else:
-            seen_at = await beat(self._ctx, self._process, passed_at=pulse.passed_at)
-        now = self._ctx.clock.now()
-        broken = pulse.seen_at is not None and not _recent(pulse.seen_at, now)
-        if broken or pulse.unbroken_since is None:
-            # Before our first beat there was no row, so nobody could take us for dead: what we
-            # claimed before it is ours.
-            pulse.unbroken_since = now if broken else datetime.min.replace(tzinfo=UTC)
+        ctx, pulse = self._ctx, self._pulse
+        seen_at = await beat(ctx, self._process, passed_at=pulse.passed_at)
+        now = ctx.clock.now()
+        if pulse.seen_at is not None and not _recent(pulse.seen_at, now):
+            pulse.unbroken_since = now
+            self._owes = ctx.store.dialect != "sqlite"
+        pulse.unbroken_since = pulse.unbroken_since or ALWAYS
         pulse.seen_at = seen_at
-        if broken and self._ctx.store.dialect != "sqlite":
-            # What we had claimed is not sent any more, whether or not somebody has taken it.
-            await give_back(self._ctx, self._process)
+        if not self._settled_in:
+            await settle_in(ctx, self._process)
+            self._settled_in = True
+        if self._owes:
+            # It is not sent any more, whether or not somebody has taken it.
+            await give_back(ctx, self._process)
+            self._owes = False
         if self._beats % MEASURE_BEATS == 0:
-            await keep_time(self._ctx.store, self._ctx.clock)
+            await keep_time(ctx.store, ctx.clock)
         self._beats += 1
         await self._tell_of_outage(now)
 
