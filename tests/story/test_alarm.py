@@ -2,6 +2,7 @@
 
 from tests.story.conftest import Build
 from warnsvc.service.alarm import acknowledge
+from warnsvc.service.inbox import settle
 
 
 async def test_the_alarm_about_a_silent_place_ends_when_it_answers_late(build: Build) -> None:
@@ -51,3 +52,25 @@ async def test_an_alarm_that_is_over_can_still_be_acknowledged(build: Build) -> 
     (alarm,) = await county.alarms("exhausted")
 
     assert await acknowledge(county.ctx, officer=county.duty, alarm_ids=[alarm["id"]]) == 1
+
+
+async def test_the_alarm_about_replies_ends_when_the_last_one_is_put_away(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    await county.red_warning()
+    village.expects_sms()
+    for words in ("哪位？", "什么？"):
+        village.first.phone.sends(words)
+    await county.settle()
+    rows = await county.rows("SELECT id FROM inbound WHERE state = 'unmatched' ORDER BY id")
+    assert len(rows) == 2
+
+    await settle(county.ctx, officer=county.duty, inbound_id=rows[0]["id"], result="已回电")
+    assert [a["ended_at"] for a in await county.alarms("unmatched")] == [None]
+    await settle(county.ctx, officer=county.duty, inbound_id=rows[1]["id"], result="已回电")
+
+    assert [a["ended_at"] for a in await county.alarms("unmatched")] == [county.clock.now()]
+    village.first.phone.sends("再问一句？")
+    await county.settle()
+    assert len(await county.alarms("unmatched")) == 2  # it rings again
+    village.first.ignores_everything()

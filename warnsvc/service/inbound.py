@@ -357,7 +357,7 @@ async def _alarm_unmatched(unit: Unit, many: int, now: datetime) -> None:
     """One alarm while an earlier one is open: a hundred wrong replies are one thing to look at."""
     open_ = await unit.fetch_one(
         "SELECT id FROM alarm WHERE kind = 'unmatched' AND bulletin_id IS NULL"
-        " AND acknowledged_at IS NULL"
+        " AND acknowledged_at IS NULL AND ended_at IS NULL"
     )
     if open_ is None:
         (alarm_id,) = await unit.new_ids("alarm", 1)

@@ -3,11 +3,14 @@
 It never counts a reply as an answer: that is `warnsvc.service.answer.by_hand`.
 """
 
+from datetime import datetime
+
 from warnsvc.core.ledger import Line
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.context import WAKE_BOARD, Context
 from warnsvc.service.officer import actor
 from warnsvc.store.ledger import append_lines
+from warnsvc.store.port import Unit
 
 RESULT_CHARS_MAX = 500
 
@@ -32,4 +35,16 @@ async def settle(ctx: Context, *, officer: int, inbound_id: int, result: str) ->
         data = {"inbound": inbound_id}
         line = Line(act="inbound.settled", actor=actor(officer), why=result, data=data)
         await append_lines(unit, [line], now=now)
+        await _end_alarms(unit, inbound_id, now)
     await ctx.store.wake(WAKE_BOARD)
+
+
+async def _end_alarms(unit: Unit, inbound_id: int, now: datetime) -> None:
+    """The alarm about this one is over; that about unmatched ones with the last of them."""
+    await unit.execute(
+        "UPDATE alarm SET ended_at = $1 WHERE ended_at IS NULL"
+        " AND (kind = 'poison' AND bulletin_id IS NULL AND text = $2 OR kind = 'unmatched'"
+        " AND NOT EXISTS (SELECT 1 FROM inbound WHERE state = 'unmatched'))",
+        now,
+        str(inbound_id),
+    )
