@@ -48,6 +48,28 @@ async def test_a_bulletin_that_cannot_be_swept_is_alarmed_and_the_others_go_on(
     assert alarm["bulletin_id"] == broken.id
 
 
+async def test_one_row_that_cannot_be_swept_keeps_no_other_village_of_its_bulletin_waiting(
+    county: County,
+) -> None:
+    one, other = county.villages
+    warning = await county.red_warning(places=[one, other])
+    async with county.store.unit() as unit:
+        await unit.execute(
+            "UPDATE callout SET numbers_json = '[[1]]' WHERE id IN (SELECT m.callout_id FROM"
+            " member m JOIN escalation e ON e.id = m.escalation_id WHERE e.region_code = $1)",
+            one.code,
+        )
+    county.clock.move(minutes=5)
+
+    for _ in range(3):
+        await sweep(county.ctx)
+
+    assert (await warning.escalation(other))["tier"] == 2
+    assert (await warning.escalation(one))["tier"] == 1
+    (alarm,) = await county.alarms("poison")
+    assert alarm["bulletin_id"] == warning.id
+
+
 async def test_a_fault_of_the_database_alarms_about_no_bulletin(store: Store) -> None:
     faulty = FaultyStore(store)
     county = await County.build(faulty)

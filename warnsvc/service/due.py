@@ -94,7 +94,7 @@ async def do_due(ctx: Context, due: Due) -> int:
     held_by_others: list[tuple[int, list[int]]] = []
     done = 0
     for bulletin_id, ids in await _found(ctx, due):
-        taken = await guarded(ctx, bulletin_id, _one_unit(ctx, due, bulletin_id, ids, wait=False))
+        taken = await _what_can_be(ctx, due, bulletin_id, ids, wait=False)
         if taken is None:
             held_by_others.append((bulletin_id, ids))
         else:
@@ -103,8 +103,7 @@ async def do_due(ctx: Context, due: Due) -> int:
             return done
     if held_by_others and not done:
         bulletin_id, ids = held_by_others[0]
-        unit = _one_unit(ctx, due, bulletin_id, ids, wait=True)
-        done += await guarded(ctx, bulletin_id, unit) or 0
+        done += await _what_can_be(ctx, due, bulletin_id, ids, wait=True) or 0
     return done
 
 
@@ -120,6 +119,24 @@ async def _found(ctx: Context, due: Due) -> list[tuple[int, list[int]]]:
         for bulletin_id, ids in by_bulletin.items()
         for start in range(0, len(ids), UNIT_ROWS)
     ]
+
+
+async def _what_can_be(
+    ctx: Context, due: Due, bulletin_id: int, ids: list[int], *, wait: bool
+) -> int | None:
+    """Do these, or their halves where one row spoils them: it keeps no other village waiting."""
+    if len(ids) == 1:
+        return await guarded(ctx, bulletin_id, _one_unit(ctx, due, bulletin_id, ids, wait=wait))
+    try:
+        return await _one_unit(ctx, due, bulletin_id, ids, wait=wait)
+    except Exception as fault:
+        if is_databases_own(fault):
+            raise
+        log.warning("sweep.halved", bulletin=bulletin_id, rows=len(ids), error=repr(fault)[:200])
+    half = len(ids) // 2
+    parts = (ids[:half], ids[half:])
+    done = [await _what_can_be(ctx, due, bulletin_id, part, wait=wait) for part in parts]
+    return None if None in done else sum(filter(None, done))
 
 
 async def _one_unit(
