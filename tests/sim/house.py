@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +26,8 @@ MEMORY = Path("/dev/shm")
 """A file system in memory where there is one: a run writes a thousand transactions."""
 SHARED = 900
 """Number of the phone that several people share."""
+LONG_AGO = date(2020, 1, 1)
+"""Until when somebody's duty was valid whose tier has nobody now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,8 @@ async def _appoint(made: County, shape: Shape, village: Place, tier: int, at: in
         numbers = [mobile(SHARED)]
     elif shape.second_numbers and tier == 1:
         numbers = [mobile(500 + at), mobile(600 + at)]
+    if shape.empty_tier and last and tier == 2:
+        await made.appoint(village, tier=2, valid_to=LONG_AGO)
     robot_ok = not (shape.by_hand and at == 0 and tier == 2)
     await made.appoint(
         village,

@@ -80,20 +80,27 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "blind_resend",
-        "what nobody knows about is simply sent again",
-        _edit("service.unknown:_settled", 'return "unknown", ""', 'return "planned", "blind"'),
+        "what nobody knows about is sent again, and again",
+        _edit(
+            "service.unknown:_settled",
+            'if may_resend and wanted and row["send_count"] < RESEND_MAX:',
+            "if wanted:",
+        ),
         ("long_outage", "storm"),
     ),
     Mutant(
         "never_seen_counts_as_sent",
         "a look-up that finds nothing counts as found",
-        _edit("service.unknown:_settled", "    if seen:\n", "    if seen is not None:\n"),
+        (
+            Edit("warnsvc.service.unknown:_settled", "    if seen:\n", "    if seen == []:\n"),
+            Edit("warnsvc.service.unknown:_settled", "reference=seen[0].reference", "reference=''"),
+        ),
         ("storm", "crashes"),
     ),
     Mutant(
         "unknown_forgotten",
         "unknowns are never looked up",
-        _edit("outbox.outbox:Outbox.resolve", "return len(rows)", "return 0"),
+        _edit("outbox.outbox:Outbox.resolve", "limit=RESOLVE_BATCH", "limit=0"),
         ("storm", "crashes"),
     ),
     Mutant(
@@ -111,7 +118,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "attempt.state IN ('sending', 'planned', 'unknown') AND $11 = $11",
             ),
         ),
-        ("two_workers",),
+        ("stalled",),
     ),
     Mutant(
         "sends_after_its_lease",
@@ -121,7 +128,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "if load.lease_until <= now or not self._alive(self._claimed_at(load)):",
             "if False:",
         ),
-        ("two_workers",),
+        ("stalled",),
     ),
     # Answers and receipts ----------------------------------------------------------------------
     Mutant(
@@ -160,7 +167,7 @@ MUTANTS: tuple[Mutant, ...] = (
             'if _RANK[state] <= _RANK[state_now[attempt["id"]]]:',
             'if _RANK[state] == _RANK[state_now[attempt["id"]]]:',
         ),
-        ("storm", "calm"),
+        ("storm", "long_outage", "shared_phones"),
     ),
     Mutant(
         "rung_falls",
@@ -176,7 +183,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "in self._stands_in(callout_id):",
             "in self._stands_in(callout_id)[:1]:",
         ),
-        ("calm", "shared_phones"),
+        ("shared_phones",),
     ),
     Mutant(
         "superior_counts_uncalled",
@@ -219,7 +226,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "answered_is_called_on",
         "what is planned for somebody goes out after he has answered",
         _edit("store.case_save:save_states", "if changes.cancel_unsent:", "if False:"),
-        ("calm", "storm"),
+        ("storm", "stalled"),
     ),
     # Time and tiers ----------------------------------------------------------------------------
     Mutant(
@@ -283,8 +290,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "empty_tier_waits",
         "a tier without anybody in it has its window all the same",
-        _edit("core.escalation:_next_tier", "if not tier.members:", "if False:"),
-        ("calm", "storm"),
+        (
+            Edit(
+                "warnsvc.core.plan:_tiers",
+                "                continue\n            tiers.append(",
+                "                pass\n            tiers.append(",
+            ),
+            Edit("warnsvc.core.escalation:_next_tier", "if not tier.members:", "if False:"),
+        ),
+        ("calm",),
     ),
     Mutant(
         "quiet_exhaustion",
@@ -339,7 +353,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "warnsvc.core.callout:_stop", "due_at=None), (CancelUnsent(),)", "due_at=None), ()"
             ),
         ),
-        ("officers",),
+        ("stalled",),
     ),
     Mutant(
         "stand_down_forgotten",
@@ -410,13 +424,13 @@ MUTANTS: tuple[Mutant, ...] = (
             "slots.append(begins + timedelta(seconds=used / slowest))",
             "slots.append(now)",
         ),
-        ("storm", "two_workers"),
+        ("stalled",),
     ),
     Mutant(
         "notices_first",
         "the least urgent goes first",
         _edit("store.attempt:_claim_alone", "ORDER BY priority,", "ORDER BY priority DESC,"),
-        ("storm", "shared_phones", "officers"),
+        ("stalled",),
     ),
     Mutant(
         "number_logged",

@@ -166,11 +166,12 @@ class Gate:
         driver = loop.create_task(self._drive(ticket))
         loop.enter_outside(ticket.work, driver)
         try:
-            return await ticket.answer
+            answer: T = await ticket.answer
         except asyncio.CancelledError:
             if ticket in self._parked:
                 await to_the_end(self._withdraw(ticket))
             raise
+        return answer
 
     async def _turn(self) -> None:
         asked = self._turns.ask()
