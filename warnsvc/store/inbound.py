@@ -25,6 +25,11 @@ row, and on PostgreSQL it is one round trip. `WHERE true`: SQLite would take ON 
 _WRITE_SOMETHING = "SELECT pg_logical_emit_message(true, 'warnsvc', 'inbound')"
 """So that the commit of a batch that holds only repeats waits for a synchronous standby as well:
 the rows it found may have been committed by a unit whose standby has not confirmed them."""
+_MARK = """
+UPDATE inbound SET state = said.state, note = said.note
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS said(id, state, note)
+WHERE inbound.id = said.id
+"""
 TRIES_MAX = 3
 """A fact that fails so often is set aside for a human, so that the others go on."""
 
@@ -119,7 +124,9 @@ async def take_new(unit: Unit, limit: int, *, only: int | None = None) -> list[R
 
 async def mark(unit: Unit, states: Sequence[tuple[int, str, str]]) -> None:
     """Set (id, state, note) of applied facts."""
-    await unit.execute_many("UPDATE inbound SET state = $2, note = $3 WHERE id = $1", states)
+    if not states:
+        return
+    await unit.execute(_MARK, *(list(column) for column in zip(*states, strict=True)))
 
 
 async def count_try(unit: Unit, inbound_id: int) -> bool:
