@@ -21,9 +21,9 @@ from statistics import mean, median
 from typing import Any
 
 from tests.faults.figures import Figures
-from tests.faults.rig import Process, Record, Rig, open_rig
+from tests.faults.rig import Process, Record, Rig, open_rig, roots
 
-SETTLE_SECONDS = 180.0
+SETTLE_SECONDS = 600.0
 """After the last kill: leases, look-ups and what is still planned."""
 SECONDS_PER_KILL_MAX = 20.0
 """A kill waits so long for its share of the sends before it is done anyway."""
@@ -193,7 +193,8 @@ async def kill_run(
     """Do one run; the rig that is returned is closed and good for its logs only."""
     async with open_rig(kind, **options) as rig:
         await rig.populate(sends)
-        await rig.release()
+        for root in roots(sends):
+            await rig.release(root=root)
         names = ["web"] if kind == "sqlite" else [f"w{n}" for n in range(1, workers + 1)]
         for name in names:
             rig.start(name, *(["serve"] if kind == "sqlite" else ["worker"]))

@@ -71,7 +71,8 @@ LOOK_SECONDS = 0.1
 """How often a condition is looked at."""
 START_SECONDS = 30.0
 """How long a process or the carrier may take to start on a machine that does other work."""
-LOG_LINES_SHOWN = 25
+LOG_LINES_SHOWN = 12
+LOG_CHARS_SHOWN = 400
 
 _PR_SET_PDEATHSIG = 1
 
@@ -271,7 +272,8 @@ class Rig:
     options: dict[str, Any] = field(default_factory=dict)
     """Settings for every process, by name; written to its TOML file."""
     paces: dict[str, float] = field(default_factory=lambda: {"sms": 5_000.0, "voice": 500.0})
-    """Sends a second that each carrier allows: by default more than we can."""
+    """Sends a second that each carrier allows: by default more than we can; 0: not said, as before
+    there was a pace."""
     more_carriers: list[dict[str, Any]] = field(default_factory=list)
     processes: dict[str, Process] = field(default_factory=dict)
     pack: Pack = field(default_factory=sms_only)
@@ -319,7 +321,7 @@ class Rig:
                 "name": f"sim-{kind}",
                 "kind": kind,
                 "adapter": f"simulated-{kind}",
-                "params": {**params, "per_second": pace},
+                "params": {**params, **({"per_second": pace} if pace else {})},
                 "secrets": {"secret": self.secret},
             }
             for kind, pace in self.paces.items()
@@ -419,6 +421,11 @@ class Rig:
                 opened.ctx, officer=self.author, bulletin_id=bulletin_id, reason="雨停了"
             )
 
+    async def damage(self, sql: str, *params: Any) -> int:
+        """Run one writing statement; SQLite: only while no process of the service runs."""
+        async with self.house() as opened, opened.ctx.store.unit() as unit:
+            return await unit.execute(sql, *params)
+
     async def fetch(self, sql: str, *params: Any) -> list[Row]:
         """Run a query on what is committed, beside whoever writes."""
         if self._store is None:
@@ -502,7 +509,8 @@ class Rig:
             states = f"no states: {fault!r}"
         parts = [states]
         for process in self.processes.values():
-            tail = "\n".join(process.log.splitlines()[-LOG_LINES_SHOWN:])
+            last = process.log.splitlines()[-LOG_LINES_SHOWN:]
+            tail = "\n".join(line[:LOG_CHARS_SHOWN] for line in last)
             parts.append(f"--- {process.name} ({'runs' if process.running else 'ended'})\n{tail}")
         return "\n".join(parts)
 
@@ -577,12 +585,14 @@ async def open_rig(
     durable: bool = True,
     carrier_net: str = "",
     carrier_prefix: Sequence[str] = (),
+    migrated: bool = True,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Start a database and a carrier, migrate, and yield the rig; end everything afterwards.
 
     `carrier`: arguments of the simulated carrier (`--crowd`, …); {port} is the web port.
     `url`: a database of the test's own instead. `options`: settings for every process.
+    `migrated`: False leaves the database to the test, empty.
     `carrier_net`, `carrier_prefix`: the carrier is a test host of its own (tests.faults.network).
     """
     with (
@@ -605,7 +615,8 @@ async def open_rig(
             )
             try:
                 await until_open(carrier_port, host=rig.carrier_address)
-                await upgrade(address)
+                if migrated:
+                    await upgrade(address)
                 yield rig
             finally:
                 await rig.close()
@@ -663,18 +674,33 @@ async def until_open(port: int, seconds: float = START_SECONDS, *, host: str = "
     raise Late(f"nobody listens on port {port} after {seconds:g} s")
 
 
+PER_COUNTY_MAX = 20_000
+"""Villages of one county, and so of one bulletin: more in one release is not a real one."""
+
+
 def villages(count: int) -> list[Region]:
-    """Return a county of so many villages."""
-    county = Region(code=COUNTY, parent_code=None, level=RegionLevel.COUNTY, name="量测县")
-    return [
-        county,
-        *(
-            Region(
-                code=f"9901{n:08d}", parent_code=COUNTY, level=RegionLevel.VILLAGE, name=f"村{n}"
-            )
-            for n in range(1, count + 1)
-        ),
+    """Return so many villages, in counties of 20,000 at most: `roots` names them."""
+    found = [
+        Region(code=code, parent_code=None, level=RegionLevel.COUNTY, name=f"量测{n}县")
+        for n, code in enumerate(roots(count), 1)
     ]
+    for n in range(count):
+        parent = found[n // PER_COUNTY_MAX].code
+        number = n % PER_COUNTY_MAX + 1
+        found.append(
+            Region(
+                code=f"{parent[:4]}{number:08d}",
+                parent_code=parent,
+                level=RegionLevel.VILLAGE,
+                name=f"村{number}",
+            )
+        )
+    return found
+
+
+def roots(count: int) -> list[str]:
+    """Return the counties in which so many villages lie."""
+    return [f"99{n:02d}00000000" for n in range(1, -(-count // PER_COUNTY_MAX) + 1)]
 
 
 def with_numbers(people: People, numbers: Callable[[Contact], tuple[Number, ...]]) -> People:
