@@ -48,6 +48,12 @@ class Gone(Exception):
     """The process that was asked died before it answered."""
 
 
+def is_dead() -> bool:
+    """Whether whoever asks is a process that is gone already."""
+    life = _LIFE.get()
+    return life is not None and life.dead
+
+
 class Host(Protocol):
     """What a life needs of the world it is in."""
 

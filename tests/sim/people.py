@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.sim.carrier import Carrier, Copy
     from tests.sim.world import World
 
+SMALL_TALK_SHARE = 0.4
+"""How often carriers tell of what leads to nothing: sent, ringing, picked up."""
 REPLIES_MAX = 4
 """Nobody answers for ever."""
 _MISSED = {
@@ -44,10 +46,10 @@ class People:
         return ""
 
     def _text(self, carrier: "Carrier", copy: "Copy") -> None:
-        if not carrier.fault("early"):
-            carrier.says(copy, ReceiptWord.SENT, 0.4)
-        else:
+        if carrier.fault("early"):
             carrier.says(copy, ReceiptWord.SENT, 0.0)
+        elif self._random.random() < SMALL_TALK_SHARE:
+            carrier.says(copy, ReceiptWord.SENT, 0.4)
         if failing := carrier.fault("fails"):
             error = ErrorClass(failing.detail or ErrorClass.HANDSET_OFF)
             carrier.says(copy, ReceiptWord.UNDELIVERED, self._random.uniform(0.5, 20), error)
@@ -66,12 +68,14 @@ class People:
 
     def _call(self, carrier: "Carrier", copy: "Copy") -> None:
         habit = self._world.plan.habit(copy.request.to)
-        carrier.says(copy, ReceiptWord.RINGING, 1.0)
+        if self._random.random() < SMALL_TALK_SHARE:
+            carrier.says(copy, ReceiptWord.RINGING, 1.0)
         if habit.call in _MISSED:
             carrier.says(copy, ReceiptWord.UNDELIVERED, 9.0, _MISSED[habit.call])
             return
         picks_up = self._random.uniform(2.0, 8.0)
-        carrier.says(copy, ReceiptWord.PICKED_UP, picks_up)
+        if self._random.random() < SMALL_TALK_SHARE:
+            carrier.says(copy, ReceiptWord.PICKED_UP, picks_up)
         if habit.call == "press":
             carrier.reply(copy.request.to, habit.key, picks_up + 4.0, to=copy)
             carrier.says(copy, ReceiptWord.HEARD, picks_up + 4.5)

@@ -25,7 +25,7 @@ class Fault:
     kind: str
     channel: str = "*"
     begins: float = 0.0
-    ends: float = 120.0
+    ends: float = 80.0
     share: float = 0.3
     detail: str = ""
     """For `refuse` and `fails`: the error class. For `late`: seconds."""
@@ -82,8 +82,8 @@ class Plan:
     seed: int
     shape: Shape = field(default_factory=Shape)
     colour: str = "red"
-    window_seconds: int = 40
-    expires_seconds: float = 400.0
+    window_seconds: int = 30
+    expires_seconds: float = 300.0
     habits: tuple[tuple[str, Habit], ...] = ()
     """By address; who is missing is silent."""
     faults: tuple[Fault, ...] = ()
@@ -91,12 +91,12 @@ class Plan:
     pauses: tuple[Pause, ...] = ()
     acts: tuple[Act, ...] = ()
     workers: int = 1
-    quiet_at: float = 120.0
+    quiet_at: float = 80.0
     """From here on carriers behave, nobody crashes and no officer acts."""
     lookups: tuple[str, ...] = (SMS, VOICE, WEBHOOK)
     """The channels whose carriers can be asked what became of a send."""
     per_second: float = 50.0
-    lease_seconds: int = 15
+    lease_seconds: int = 12
     until_expired: bool = False
     """Whether the run goes on until the bulletins have run out, with nobody up in between."""
     crash_points: tuple[int, ...] = ()

@@ -41,10 +41,10 @@ def draw(scenario: str, seed: int) -> Plan:
     """Return the plan of a seed."""
     chance = random.Random(f"{scenario}:{seed}")
     plan = _SCENARIOS[scenario](chance, Plan(scenario=scenario, seed=seed))
-    return replace(plan, quiet_at=_quiet_at(plan))
+    return replace(plan, quiet_at=quiet_at(plan))
 
 
-def _quiet_at(plan: Plan) -> float:
+def quiet_at(plan: Plan) -> float:
     """When the last thing that the plan names has happened."""
     ends = [f.ends for f in plan.faults]
     ends += [c.at + c.down for c in plan.crashes] + [p.at + p.seconds for p in plan.pauses]
@@ -67,7 +67,7 @@ def _habits(chance: random.Random, shape: Shape) -> tuple[tuple[str, Habit], ...
 def _habit(chance: random.Random) -> Habit:
     return Habit(
         word=chance.choice(_WORDS),
-        delay=round(chance.choice((chance.uniform(0.5, 30), chance.uniform(30, 150))), 3),
+        delay=round(chance.choice((chance.uniform(0.5, 30), chance.uniform(30, 110))), 3),
         again=chance.choice(("", "", "1", "2", "1")),
         call=chance.choice(_CALLS),
         key=chance.choice(("1", "1", "1", "2", "9")),
@@ -79,7 +79,7 @@ def _faults(chance: random.Random, kinds: tuple[str, ...], most: int) -> tuple[F
 
 
 def _fault(chance: random.Random, kind: str) -> Fault:
-    begins = round(chance.uniform(0, 80), 1)
+    begins = round(chance.uniform(0, 55), 1)
     detail = ""
     if kind == "refuse":
         detail = chance.choice(_REFUSALS).value
@@ -91,7 +91,7 @@ def _fault(chance: random.Random, kind: str) -> Fault:
         kind=kind,
         channel=chance.choice(("*", SMS, SMS, VOICE, VOICE, WEBHOOK)),
         begins=begins,
-        ends=round(min(120.0, begins + chance.uniform(5, 100)), 1),
+        ends=round(min(80.0, begins + chance.uniform(5, 70)), 1),
         share=chance.choice((0.2, 0.5, 0.9, 1.0)),
         detail=str(detail),
     )
@@ -104,9 +104,9 @@ def _lookups(chance: random.Random) -> tuple[str, ...]:
 def _crashes(chance: random.Random, most: int) -> tuple[Crash, ...]:
     return tuple(
         Crash(
-            at=round(chance.uniform(0, 115), 2),
+            at=round(chance.uniform(0, 78), 2),
             points=chance.choice((0, 1, 2, 3, 5, 8, 13)),
-            down=round(chance.choice((0.1, chance.uniform(0.5, 8), chance.uniform(8, 40))), 2),
+            down=round(chance.choice((0.1, chance.uniform(0.5, 8), chance.uniform(8, 30))), 2),
         )
         for _ in range(chance.randint(1, most))
     )
@@ -114,7 +114,7 @@ def _crashes(chance: random.Random, most: int) -> tuple[Crash, ...]:
 
 def _acts(chance: random.Random, kinds: tuple[str, ...], most: int) -> tuple[Act, ...]:
     return tuple(
-        Act(chance.choice(kinds), round(chance.uniform(1, 110), 2), chance.randint(0, 11))
+        Act(chance.choice(kinds), round(chance.uniform(1, 75), 2), chance.randint(0, 11))
         for _ in range(chance.randint(1, most))
     )
 
@@ -176,7 +176,7 @@ def _two_workers(chance: random.Random, plan: Plan) -> Plan:
     """Two engines on one database; they stand still past their leases, and die."""
     pauses = tuple(
         Pause(
-            at=round(chance.uniform(0, 90), 2),
+            at=round(chance.uniform(0, 60), 2),
             seconds=round(chance.choice((2.0, chance.uniform(5, 14), chance.uniform(14, 40))), 2),
             worker=chance.randint(0, 1),
         )
