@@ -216,9 +216,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a fact that was applied is taken as new once more",
         _edit(
             "store.inbound:mark",
-            "UPDATE inbound SET state = $2,",
-            "UPDATE inbound SET state ="
-            " CASE WHEN id % 3 = 0 AND tries = 0 THEN 'new' ELSE $2 END, tries = tries + 1,",
+            "zip(*states, strict=True)",
+            "zip(*((i, 'new' if i % 3 == 0 else s, n) for i, s, n in states), strict=True)",
         ),
         ("calm",),
     ),
@@ -418,13 +417,16 @@ MUTANTS: tuple[Mutant, ...] = (
     # Pace and privacy --------------------------------------------------------------------------
     Mutant(
         "pace_ignored",
-        "all slots are now",
-        _edit(
-            "core.pace:take",
-            "slots.append(begins + timedelta(seconds=used / slowest))",
-            "slots.append(now)",
+        "everything is claimed, and all slots are now",
+        (
+            Edit("warnsvc.outbox.claim:Claimer._claim_for", "open_units(buckets, now)", "100"),
+            Edit(
+                "warnsvc.core.pace:take",
+                "slots.append(begins + timedelta(seconds=used / slowest))",
+                "slots.append(now)",
+            ),
         ),
-        ("stalled",),
+        ("stalled", "storm"),
     ),
     Mutant(
         "notices_first",

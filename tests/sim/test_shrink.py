@@ -43,7 +43,9 @@ def test_only_what_is_needed_is_left() -> None:
 
     assert left.acts == (lifts,)
     assert left.crashes == (crash,)
-    assert not (left.faults or left.pauses or left.habits)
+    assert not left.faults
+    assert not left.pauses
+    assert not left.habits
     assert left.shape == Shape((1,), tiers=1)
 
 
