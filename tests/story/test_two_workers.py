@@ -17,6 +17,8 @@ from warnsvc.service.sweep import reap, sequence_ledger, sweep
 from warnsvc.store.attempt import claim
 from warnsvc.store.open import open_store
 from warnsvc.store.port import Store
+from warnsvc.worker.engine import Engine
+from warnsvc.worker.pulse import Pulse
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
@@ -65,6 +67,34 @@ async def test_two_outboxes_send_everything_once(store: Store, second_store: Sto
     states = await county.rows("SELECT state, COUNT(*) AS many FROM attempt GROUP BY state")
     assert [tuple(row) for row in states] == [("accepted", 80)]
     await county.finish()
+
+
+async def test_a_worker_that_was_cut_off_with_a_bulletin_keeps_no_other_bulletin_waiting(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warnsvc.store.postgresql_connection.LOCK_SECONDS", "0.01")
+    impatient = await open_store(store_url)
+    county = await County.build(store, villages=2, tiers=1)
+    one, other = county.villages
+    stuck = await county.red_warning(places=[one])
+    healthy = await county.red_warning(places=[other])
+    one.first.expects_sms().replies("1")
+    await county.take_mail()
+    county.clock.move(minutes=5)
+    second = _second(county, impatient)
+    engine = Engine(second, county.outbox, owner="other", pulse=Pulse())
+
+    async with store.unit() as unit:
+        await unit.lock_bulletins([stuck.id])
+        for _ in range(3):
+            await asyncio.create_task(engine.one_pass())
+        assert (await healthy.escalation(other))["tier"] == 2
+        assert await stuck.state(one) == "calling"
+    await engine.one_pass()
+
+    # No `county.finish()`: it reads the ledger by id, and each process has ids of its own.
+    assert await stuck.state(one) == "answered"
+    await impatient.close()
 
 
 async def test_two_sweepers_at_once_open_a_tier_once(store: Store, second_store: Store) -> None:

@@ -8,7 +8,8 @@ meanwhile is not done again. A bulletin that cannot be swept raises an alarm and
 A pass ends after half a second, so that answers that came in meanwhile are applied between passes.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from warnsvc.service.fault import is_databases_own
 from warnsvc.service.step import Texts, save_case, save_portion
 from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts, load_portions
-from warnsvc.store.port import Unit
+from warnsvc.store.port import RowBusy, Unit
 from warnsvc.store.stream import streamed
 
 log = structlog.get_logger(__name__)
@@ -103,8 +104,18 @@ async def do_due(ctx: Context, due: Due) -> int:
             return done
     if held_by_others and not done:
         bulletin_id, ids = held_by_others[0]
-        done += await _what_can_be(ctx, due, bulletin_id, ids, wait=True) or 0
+        with others_first(bulletin_id):
+            done += await _what_can_be(ctx, due, bulletin_id, ids, wait=True) or 0
     return done
+
+
+@contextmanager
+def others_first(bulletin_id: int) -> Iterator[None]:
+    """Come back to a bulletin that somebody holds for long, as a worker does that was cut off."""
+    try:
+        yield
+    except RowBusy as busy:
+        log.warning("sweep.bulletin_held", bulletin=bulletin_id, error=str(busy))
 
 
 async def _found(ctx: Context, due: Due) -> list[tuple[int, list[int]]]:

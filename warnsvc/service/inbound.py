@@ -47,7 +47,7 @@ from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import failure_of, load_case_for_callouts
 from warnsvc.store.inbound import count_try, mark, take_new
 from warnsvc.store.ledger import append_lines
-from warnsvc.store.port import Row, Unit
+from warnsvc.store.port import Row, RowBusy, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -117,6 +117,10 @@ async def apply_inbound(ctx: Context) -> int:
     """
     try:
         return await _apply_batch(ctx)
+    except RowBusy as busy:
+        # Somebody holds a bulletin for long, as a worker does that was cut off: windows go on.
+        log.warning("inbound.bulletin_held", error=str(busy))
+        return 0
     except Exception as fault:
         if is_databases_own(fault):
             raise

@@ -14,7 +14,7 @@ from warnsvc.core import bulletin as rules
 from warnsvc.core.bulletin import BulletinState
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
-from warnsvc.service.due import ROUNDS, WINDOWS, do_due, guarded
+from warnsvc.service.due import ROUNDS, WINDOWS, do_due, guarded, others_first
 from warnsvc.service.step import save_portion
 from warnsvc.service.worker import take_from_the_silent
 from warnsvc.store.attempt import expire_planned, next_due, reap_leases
@@ -53,7 +53,8 @@ async def _expire_bulletins(ctx: Context) -> int:
         )
     done = 0
     for row in rows:
-        done += await guarded(ctx, row[0], _expire(ctx, row[0])) or 0
+        with others_first(row[0]):
+            done += await guarded(ctx, row[0], _expire(ctx, row[0])) or 0
     return done
 
 
