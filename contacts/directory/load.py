@@ -31,6 +31,27 @@ SELECT id, key, name, post, unit, kind, language, robot_ok FROM contact
 _NUMBERS = """
 SELECT contact_id, rank, kind, address, failed_at IS NOT NULL AS failed FROM contact_number
 """
+_PRINT = """
+SELECT (SELECT COUNT(*) FROM region), (SELECT MAX(code) FROM region),
+       (SELECT COUNT(*) FROM contact WHERE active), (SELECT MAX(updated_at) FROM contact),
+       (SELECT MAX(id) FROM contact), (SELECT COUNT(*) FROM assignment),
+       (SELECT MAX(id) FROM assignment), (SELECT COUNT(*) FROM contact_number),
+       (SELECT MAX(id) FROM contact_number), (SELECT COUNT(failed_at) FROM contact_number),
+       (SELECT MAX(failed_at) FROM contact_number)
+"""
+
+
+_PRINTED = 11
+"""Columns of it."""
+
+
+async def directory_print(unit: DirectoryUnit) -> tuple[object, ...]:
+    """Return what differs when people come, go, are imported anew or lose a number.
+
+    An edit in place that leaves counts and times alone is not noticed: for what is only shown.
+    """
+    (row,) = await unit.fetch(_PRINT)
+    return tuple(row[place] for place in range(_PRINTED))
 
 
 async def load_tree(unit: DirectoryUnit) -> RegionTree:

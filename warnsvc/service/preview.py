@@ -7,12 +7,18 @@ The plan is made anew at release, inside its transaction: nothing that was previ
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
 
 from channels.segment import count
 from contacts.contact import Contact, channels_of
-from contacts.directory.load import load_assignments, load_contacts, load_tree
+from contacts.directory.load import (
+    directory_print,
+    load_assignments,
+    load_contacts,
+    load_tree,
+)
 from contacts.region import Region, RegionTree
 from warnsvc.core import bulletin as rules
 from warnsvc.core.bulletin import Bulletin
@@ -21,9 +27,10 @@ from warnsvc.core.pack import Rule
 from warnsvc.core.plan import Gap, Plan, plan
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.bulletin import BulletinDraft
+from warnsvc.service.collector import collector_paused
 from warnsvc.service.context import Context
 from warnsvc.store.bulletin import load_bulletin
-from warnsvc.store.port import Unit
+from warnsvc.store.port import Store, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +63,37 @@ class Preview:
 
 
 async def preview(ctx: Context, bulletin_id: int) -> Preview:
-    """Return what releasing this bulletin now would do."""
+    """Return what releasing this bulletin now would do.
+
+    A large one may be up to a minute old (`_Kept`); the release itself always plans anew.
+    """
     now = ctx.clock.now()
     async with ctx.store.view() as unit:
         bulletin = await load_bulletin(unit, bulletin_id)
         rule = ctx.rule(bulletin, now)
-        tree = await load_tree(unit)
-        planned = await plan_release(ctx, unit, bulletin, rule, tree, now)
+        seen = (
+            bulletin_id,
+            rules.digest(bulletin),
+            rule,
+            ctx.local_day(now),
+            tuple(sorted(ctx.capabilities)),
+            await directory_print(unit),
+        )
+        kept = _kept.get(ctx.store)
+        if kept is not None and kept.seen == seen and now - kept.at < KEPT_FOR:
+            return replace(kept.preview, bulletin=bulletin)
+        with collector_paused():
+            tree = await load_tree(unit)
+            planned = await plan_release(ctx, unit, bulletin, rule, tree, now)
+    made = _preview(ctx, bulletin, rule, tree, planned)
+    if len(planned.contacts) >= KEPT_PEOPLE_MIN:
+        _kept[ctx.store] = _Kept(seen=seen, at=now, preview=made)
+    return made
+
+
+def _preview(
+    ctx: Context, bulletin: Bulletin, rule: Rule, tree: RegionTree, planned: Plan
+) -> Preview:
     place = tree.common_ancestor(bulletin.region_codes)
     people = reach(planned.contacts.values(), rule)
     messages = tuple(messages_of(ctx, bulletin, people))
@@ -80,6 +111,26 @@ async def preview(ctx: Context, bulletin_id: int) -> Preview:
         messages=messages,
         warnings=tuple(_warnings(ctx, bulletin, planned)),
     )
+
+
+KEPT_PEOPLE_MIN = 1_000
+"""A smaller preview is made in less time than a page takes to load."""
+KEPT_FOR = timedelta(minutes=1)
+"""How long an edit may stay unseen that leaves the directory's print as it is: a corrected digit,
+a moved date. What adds, removes or imports people, or fails a number, is seen at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """The latest large preview, and of what it is."""
+
+    seen: tuple[object, ...]
+    at: datetime
+    preview: Preview
+
+
+_kept: WeakKeyDictionary[Store, _Kept] = WeakKeyDictionary()
+"""One for each store: an officer who reads a page about 44,000 people reloads it."""
 
 
 async def preview_texts(ctx: Context, draft: BulletinDraft) -> tuple[PreviewMessage, ...]:
