@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from warnsvc import spool as spools
-from warnsvc.spool import Disk, Spool, SpoolFault, SpoolFull
+from warnsvc.spool import Spool, SpoolFull
+from warnsvc.spool_file import Disk, SpoolFault
 
 
 class BadDisk(Disk):

@@ -16,24 +16,30 @@ The records name people and their phones: files are 0600 and folders 0700. It bl
 a thread of its own, one call at a time; it knows nothing of facts, databases or event loops.
 """
 
-import errno
-import fcntl
 import os
-import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from warnsvc.spool_file import (
+    LINE_BYTES,
+    Disk,
+    SpoolFault,
+    line_of,
+    lines_in,
+    make_folder,
+    named,
+    number_of,
+    read_at,
+    try_lock,
+)
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 """One file, and the room held in reserve: about 25,000 answers that fit on a disk that is full."""
 BYTES_MAX = 256 * 1024 * 1024
 """All files together, about 800,000 facts: a day without a database in the worst week of a year."""
-RECORD_BYTES_MAX = 64 * 1024
-"""A fact with the longest text that is kept, every character of it escaped, fits."""
-LINE_BYTES = 32
-"""What a line has beside its record, at most: checksum, index, two spaces, the line's end."""
 READ_BYTES = 1024 * 1024
 """Read at once; more than the longest record."""
 SLOTS_MAX = 64
@@ -43,39 +49,8 @@ SUFFIX, DAMAGED = ".records", ".damaged"
 REFUSED = "refused.records"
 
 
-class SpoolFault(Exception):
-    """The spool could not keep or read it; the message names the file and the reason."""
-
-
 class SpoolFull(SpoolFault):
     """There are BYTES_MAX in the spool."""
-
-
-class Disk:
-    """What is asked of the operating system; a test puts one in its place that fails."""
-
-    def write(self, file: int, data: bytes, at: int) -> None:
-        """Write all of it."""
-        rest = memoryview(data)
-        while rest:
-            wrote = os.pwrite(file, rest, at)
-            rest, at = rest[wrote:], at + wrote
-
-    def sync(self, file: int) -> None:
-        """Return when what was written is on disk, and so is the way to find it."""
-        os.fdatasync(file)
-
-    def sync_folder(self, folder: Path) -> None:
-        """Return when names that were made or changed are on disk."""
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-
-    def allocate(self, file: int, length: int) -> None:
-        """Take room for a file before it is needed."""
-        os.posix_fallocate(file, 0, length)
 
 
 @dataclass(slots=True)
@@ -130,8 +105,8 @@ class Spool:
         if self._lock is not None:
             return self.waiting
         try:
-            with _named(self._root):
-                _make_folder(self._root)
+            with named(self._root):
+                make_folder(self._root)
                 self.slot, self._lock = self._take_slot()
                 self._folder = self._root / str(self.slot)
                 self._adopt()
@@ -155,16 +130,16 @@ class Spool:
     def _take_slot(self) -> tuple[int, int]:
         for slot in range(SLOTS_MAX):
             folder = self._root / str(slot)
-            _make_folder(folder)
-            if (lock := _try_lock(folder)) is not None:
+            make_folder(folder)
+            if (lock := try_lock(folder)) is not None:
                 return slot, lock
         raise SpoolFault(f"{self._root}: {SLOTS_MAX} processes hold all of it")
 
     def _adopt(self) -> None:
         """Take over what a process left that shared our disk and has not come back."""
-        self._last = max([0, *map(_number, self._folder.glob("spool-*"))])
+        self._last = max([0, *map(number_of, self._folder.glob("spool-*"))])
         for folder in sorted(self._root.glob("[0-9]*")):
-            if folder == self._folder or (lock := _try_lock(folder)) is None:
+            if folder == self._folder or (lock := try_lock(folder)) is None:
                 continue
             try:
                 for path in sorted(folder.glob(f"spool-*{SUFFIX}")):
@@ -176,8 +151,8 @@ class Spool:
 
     def _find(self, path: Path) -> None:
         """Count what is whole in a file of an earlier process."""
-        segment = _Segment(number=_number(path), path=path)
-        for found in _records(path.read_bytes()):
+        segment = _Segment(number=number_of(path), path=path)
+        for found in lines_in(path.read_bytes()):
             if found.payload is None:
                 segment.damaged = True
             else:
@@ -206,9 +181,11 @@ class Spool:
 
     def _append(self, payloads: Sequence[bytes], room: int) -> None:
         segment, file = self._writable(room)
-        data = b"".join(_line(payload, segment.records + at) for at, payload in enumerate(payloads))
+        data = b"".join(
+            line_of(payload, segment.records + at) for at, payload in enumerate(payloads)
+        )
         try:
-            with _named(segment.path):
+            with named(segment.path):
                 self._disk.write(file, data, segment.end)
                 self._disk.sync(file)
         except SpoolFault:
@@ -226,7 +203,7 @@ class Spool:
         self._let_go_of_file()
         number = self._last + 1
         path = self._path(number)
-        with _named(path):
+        with named(path):
             with suppress(FileNotFoundError):
                 (self._folder / "reserve").rename(path)
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -291,11 +268,11 @@ class Spool:
         return Portion(records=())
 
     def _portion(self, segment: _Segment, limit: int) -> Portion:
-        with _named(segment.path):
-            data = _read(segment.path, segment.read, min(READ_BYTES, segment.end - segment.read))
+        with named(segment.path):
+            data = read_at(segment.path, segment.read, min(READ_BYTES, segment.end - segment.read))
         kept: list[bytes] = []
         end, index = 0, segment.next
-        for found in _records(data):
+        for found in lines_in(data):
             if len(kept) == limit or (found.payload is None and found.end == len(data)):
                 break
             if found.index != index:  # not whole, or one before it is missing
@@ -320,10 +297,10 @@ class Spool:
     def refuse(self, records: Sequence[bytes]) -> None:
         """Keep records that the database will never take, beside the spool, for a human."""
         path = self._folder / REFUSED
-        with _named(path):
+        with named(path):
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                os.write(file, b"".join(_line(record, at) for at, record in enumerate(records)))
+                os.write(file, b"".join(line_of(record, at) for at, record in enumerate(records)))
                 self._disk.sync(file)
             finally:
                 os.close(file)
@@ -342,85 +319,10 @@ class Spool:
 
     def _remove(self, segment: _Segment) -> None:
         """Remove a file that was read to its end; set it aside when it was not whole."""
-        with _named(segment.path):
+        with named(segment.path):
             if not segment.damaged:
                 segment.path.unlink()
                 return
             aside = segment.path.with_suffix(DAMAGED)
             segment.path.rename(aside)
             self.damaged.append(aside.name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A line. `payload`: None when it is not whole."""
-
-    index: int
-    payload: bytes | None
-    end: int
-
-
-def _line(payload: bytes, index: int) -> bytes:
-    if len(payload) > RECORD_BYTES_MAX or b"\n" in payload or b"\0" in payload:
-        raise SpoolFault("a record is one line of text, and a fact fits into it")
-    body = b"%d %s" % (index, payload)
-    return b"%08x %s\n" % (zlib.crc32(body), body)
-
-
-def _records(data: bytes) -> Iterator[_Found]:
-    """Yield the lines, and what is left when it is more than empty room."""
-    at = 0
-    while (end := data.find(b"\n", at)) >= 0:
-        yield _parsed(data[at:end], end + 1)
-        at = end + 1
-    if data[at:].strip(b"\0"):
-        yield _Found(-1, None, len(data))
-
-
-def _parsed(line: bytes, end: int) -> _Found:
-    body = line[9:]
-    index, _, payload = body.partition(b" ")
-    if line[:9] != b"%08x " % zlib.crc32(body) or not index.isdigit():
-        return _Found(-1, None, end)
-    return _Found(int(index), payload, end)
-
-
-def _read(path: Path, at: int, length: int) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(file, length, at)
-    finally:
-        os.close(file)
-
-
-def _number(path: Path) -> int:
-    digits = path.name.partition("-")[2].partition(".")[0]
-    return int(digits) if digits.isdigit() else 0
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
-
-
-def _try_lock(folder: Path) -> int | None:
-    """Return the lock of a folder, or None when another process holds it."""
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(file)
-        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-            return None
-        raise
-    return file
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Turn an operating system's error into a SpoolFault that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise SpoolFault(f"{path}: {error.strerror or error}") from error

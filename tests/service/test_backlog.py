@@ -17,16 +17,17 @@ from typing import Any
 import pytest
 
 from tests.fakes.county import County
-from tests.fakes.faulty_store import FaultyStore
+from tests.fakes.faulty_store import FaultyStore, FaultyUnit
 from tests.service.test_intake import fact
 from warnsvc.service import backlog as backlogs
 from warnsvc.service import intake as intakes
 from warnsvc.service.backlog import Backlog, fact_of, record_of
 from warnsvc.service.context import WAKE_FACTS
 from warnsvc.service.intake import Intake, NotKept
-from warnsvc.spool import Disk, Spool
+from warnsvc.spool import Spool
+from warnsvc.spool_file import Disk
 from warnsvc.store.inbound import Inbound
-from warnsvc.store.port import Store, Unit
+from warnsvc.store.port import Store
 from warnsvc.store.runner import InlineRunner
 
 FOR_EVER = 1_000_000
@@ -38,7 +39,7 @@ class CountingStore(FaultyStore):
     begun = 0
 
     @asynccontextmanager
-    async def unit(self) -> AsyncIterator[Unit]:
+    async def unit(self) -> AsyncIterator[FaultyUnit]:
         self.begun += 1
         async with super().unit() as unit:
             yield unit

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from channels import signature
 from channels.simulated import SimulatedSms
 from tests.fakes.clock import ManualClock
-from tests.fakes.faulty_store import FaultyStore
+from tests.fakes.faulty_store import FaultyStore, FaultyUnit
 from tests.web import rig
 from warnsvc.service import backlog as backlogs
 from warnsvc.store.port import Store, StoreFault, Unit
@@ -32,7 +32,7 @@ class AwayStore(FaultyStore):
     away = False
 
     @asynccontextmanager
-    async def unit(self) -> AsyncIterator[Unit]:
+    async def unit(self) -> AsyncIterator[FaultyUnit]:
         self._refuse()
         async with super().unit() as unit:
             yield unit

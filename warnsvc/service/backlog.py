@@ -28,7 +28,8 @@ import structlog
 
 from warnsvc.service.context import WAKE_BOARD, WAKE_FACTS, Context
 from warnsvc.service.fault import is_databases_own
-from warnsvc.spool import Portion, Spool, SpoolFault
+from warnsvc.spool import Portion, Spool
+from warnsvc.spool_file import SpoolFault
 from warnsvc.store.inbound import Inbound, insert_inbound, tidy
 from warnsvc.store.port import Unit
 from warnsvc.store.runner import Runner, ThreadRunner

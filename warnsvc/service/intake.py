@@ -16,7 +16,7 @@ import structlog
 from channels.base import Channel, ReceiptEvent
 from warnsvc.service.backlog import Backlog
 from warnsvc.service.context import WAKE_FACTS, Context
-from warnsvc.spool import SpoolFault
+from warnsvc.spool_file import SpoolFault
 from warnsvc.store.inbound import Inbound, clean, insert_inbound
 from warnsvc.store.port import StoreBusy, StoreFault
 
