@@ -18,7 +18,7 @@ CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 PLACES = re.compile(r"\{(\w+)\}")
 CALL = re.compile(r'\b_\(\s*"((?:[^"\\]|\\.)*)"')
 TEMPLATE_CODE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-LOG_EVENTS = {"inbound.batch_failed", "inbound.fact_failed"}
+LOG_EVENTS = {"inbound.batch_failed", "inbound.fact_failed", "inbound.bulletin_held"}
 COLUMNS = re.compile(r"\.(id|code)$")
 TABLES = "bulletin|escalation|callout|attempt|inbound|task|alarm|number|directory|officer"
 
