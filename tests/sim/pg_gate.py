@@ -24,6 +24,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -34,7 +35,6 @@ from tests.sim.loop import VirtualLoop
 from warnsvc.store.postgresql import _LOCK_BULLETINS, PostgresqlStore
 from warnsvc.store.postgresql_connection import LOCK_SECONDS
 from warnsvc.store.runner import to_the_end
-from warnsvc.store.turn import Turns
 
 T = TypeVar("T")
 
@@ -80,8 +80,17 @@ class _Ticket:
             return
         if error is not None:
             self.answer.set_exception(error)
+            self.answer.exception()  # Its caller may be dead.
         else:
             self.answer.set_result(self.work.result())
+
+
+@dataclass(eq=False)
+class _Asked:
+    """Somebody who waits for the wire."""
+
+    whose: Any
+    turn: "asyncio.Future[None]"
 
 
 @dataclass(eq=False)
@@ -101,7 +110,15 @@ class Gate:
     """Statements that had to wait for somebody's lock."""
     deadlocks: int = 0
     _monitor: Any = None
-    _turns: Turns = field(default_factory=Turns)
+    whose: Callable[[], Any] = lambda: None
+    """Which process asks."""
+    stands_still: Callable[[Any], bool] = lambda _: False
+    """Whether a process cannot take its turn: it is paused, or dead."""
+    _asked: "list[_Asked]" = field(default_factory=list)
+    _granted: "_Asked | None" = None
+    _busy: bool = False
+    _context: Context = field(default_factory=copy_context)
+    _connections: list[tuple[Any, Any]] = field(default_factory=list)
     _parked: list[_Ticket] = field(default_factory=list)
     _lines: dict[int, list[_Place]] = field(default_factory=dict)
     _heard: "asyncio.Future[None] | None" = None
@@ -126,32 +143,56 @@ class Gate:
     async def open_store(self, dsn: str) -> PostgresqlStore:
         """Open a store as one more process would."""
         store = await PostgresqlStore.open(dsn)
+        self.adopt(store)
+        return store
+
+    def adopt(self, store: PostgresqlStore) -> None:
+        """Let a store's wakes reach the others."""
         self._stores[store] = None
         store._side.notify = lambda topics: self._notify(store, topics)  # type: ignore[method-assign]
-        return store
 
     async def _notify(self, sender: PostgresqlStore, topics: Any) -> None:
         for store in self._stores:
             if store is not sender:
-                asyncio.get_running_loop().call_soon(store._hub.wake, *topics)
+                _loop().call_soon(store._hub.wake, *topics, context=self._context)
 
     async def cut_off(self, store: PostgresqlStore) -> None:
         """End every connection of a store as the kernel does for a process that was killed.
 
         When this returns, the server has rolled back and let go of every lock.
         """
-        del self._stores[store]
+        self._stores.pop(store, None)
         store._closed = True
         connections = [h._con for h in store._pool._holders if h._con is not None]
         connections.append(store._side._connection)
-        connections = [c for c in connections if not c.is_closed()]
-        pids = [c.get_server_pid() for c in connections]
         if store._side._keeper is not None:
             store._side._keeper.cancel()
-        await self._alone(self._ask(_CUT_OFF, pids))
-        for connection, pid in zip(connections, pids, strict=True):
+        await self._alone(self._cut(connections))
+
+    def bury(self, whose: Any) -> None:
+        """End every connection of a process, as soon as nobody is on the wire."""
+        self.look_again()
+        connections = [c for owner, c in self._connections if owner is whose]
+        self._connections = [(o, c) for o, c in self._connections if o is not whose]
+        for store in [s for s in self._stores if getattr(s, "life", None) is whose]:
+            del self._stores[store]
+        work = self._alone(self._cut(connections))
+        _loop().create_task(work, name="undertaker", context=self._context)
+
+    def in_transaction(self, whose: Any) -> bool:
+        """Whether a process holds a transaction open."""
+        mine = [c for owner, c in self._connections if owner is whose and not c.is_closed()]
+        return any(c.is_in_transaction() for c in mine)
+
+    async def _cut(self, connections: Sequence[Any]) -> None:
+        living = [c for c in connections if not c.is_closed()]
+        pids = [c.get_server_pid() for c in living]
+        await self._monitor.fetch(_CUT_OFF, pids)
+        for connection, pid in zip(living, pids, strict=True):
             connection.terminate()
             self.forget(pid)
+        self._asked = [a for a in self._asked if not getattr(a.whose, "dead", False)]
+        await self._free()
 
     # One statement ---------------------------------------------------------------------------
 
@@ -162,8 +203,10 @@ class Gate:
         await self._turn()
         loop = _loop()
         self.statements += 1
-        ticket = _Ticket(pid, loop.create_task(make()), loop.create_future(), patience)
-        driver = loop.create_task(self._drive(ticket))
+        # In our own context: a process may die, and what is on the wire must not.
+        work = loop.create_task(make(), context=self._context)
+        ticket = _Ticket(pid, work, loop.create_future(), patience)
+        driver = loop.create_task(self._drive(ticket), context=self._context)
         loop.enter_outside(ticket.work, driver)
         try:
             answer: T = await ticket.answer
@@ -174,13 +217,49 @@ class Gate:
         return answer
 
     async def _turn(self) -> None:
-        asked = self._turns.ask()
-        try:
-            await asked
-        except asyncio.CancelledError:
-            if self._turns.had(asked):
-                self._turns.pass_on()
-            raise
+        """Wait until the wire is ours. Who stands still loses his turn, and asks again."""
+        asked = _Asked(self.whose(), _loop().create_future())
+        while self._granted is not asked:
+            if asked.turn.done():
+                asked.turn = _loop().create_future()
+            if asked not in self._asked:
+                self._asked.append(asked)
+            self._grant()
+            try:
+                await asked.turn
+            except asyncio.CancelledError:
+                self._forget_asked(asked)
+                raise
+        self._granted, self._busy = None, True
+
+    def _forget_asked(self, asked: "_Asked") -> None:
+        if asked in self._asked:
+            self._asked.remove(asked)
+        if self._granted is asked:
+            self._granted = None
+            self._grant()
+
+    def _grant(self) -> None:
+        """Give the wire to who has waited longest and can take it."""
+        if self._busy or self._granted is not None:
+            return
+        for asked in self._asked:
+            if not self.stands_still(asked.whose):
+                self._asked.remove(asked)
+                self._granted = asked
+                if not asked.turn.done():
+                    asked.turn.set_result(None)
+                return
+
+    def _pass_on(self) -> None:
+        self._busy = False
+        self._grant()
+
+    def look_again(self) -> None:
+        """Somebody has stopped, or goes on, or is dead: the turn may be another's now."""
+        if self._granted is not None and self.stands_still(self._granted.whose):
+            self._granted = None
+        self._grant()
 
     async def _drive(self, ticket: _Ticket) -> None:
         """See a statement to its answer, or to where it waits; then those that it set free."""
@@ -193,7 +272,7 @@ class Gate:
             await self._free()
         finally:
             loop.leave_outside(ticket.work, loop.this_task())
-            self._turns.pass_on()
+            self._pass_on()
 
     async def _settled(self, ticket: _Ticket) -> bool:
         """Return whether it is answered; False once it waits for a lock."""
@@ -288,10 +367,6 @@ class Gate:
         ticket.deliver(_too_long())
         await self._free()
 
-    async def _ask(self, sql: str, *params: Any) -> None:
-        await self._monitor.fetch(sql, *params)
-        await self._free()
-
     async def _alone(self, work: Awaitable[None]) -> None:
         """Do something outside when its turn comes."""
         await self._turn()
@@ -299,7 +374,7 @@ class Gate:
             with _loop().outside():
                 await work
         finally:
-            self._turns.pass_on()
+            self._pass_on()
 
 
 class _Protocol:
@@ -308,6 +383,8 @@ class _Protocol:
     def __init__(self, protocol: Any, gate: Gate) -> None:
         self._protocol, self._gate = protocol, gate
         self._patience: float = LOCK_SECONDS
+        self.committed: Callable[[], None] | None = None
+        """Called when the server has committed, before anybody takes another step."""
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._protocol, name)
@@ -319,12 +396,21 @@ class _Protocol:
             if name == "bind_execute" and kwargs["state"].query == _LOCK_BULLETINS:
                 await self._gate.queue_for(pid, kwargs["args"][0], self._patience)
             try:
-                return await self._gate.send(pid, lambda: found(*args, **kwargs), self._patience)
+                sql = args[0] if name == "query" else ""
+                return await self._gate.send(
+                    pid, lambda: self._then_told(found(*args, **kwargs), sql), self._patience
+                )
             finally:
                 if name == "query":
                     self._note(args[0], pid)
 
         return send
+
+    async def _then_told(self, work: Awaitable[Any], sql: str) -> Any:
+        answer = await work
+        if sql == "COMMIT" and self.committed is not None:
+            self.committed()
+        return answer
 
     def _note(self, sql: str, pid: int) -> None:
         """Hear how long this transaction is willing to wait for a lock, and when it is over."""
@@ -354,15 +440,22 @@ def _patched(connect: Any) -> Iterator[None]:
 
 
 @contextmanager
-def gated() -> Iterator[Gate]:
+def gated(connection_class: type[Any] | None = None) -> Iterator[Gate]:
     """Send whatever asyncpg does in the block, on virtual loops, through a gate."""
     gate = Gate()
 
     async def connect(*, server_settings: Any = None, **kwargs: Any) -> Any:
         settings = {**(server_settings or {}), "deadlock_timeout": f"{DEADLOCK_MS}ms"}
-        connection = await gate.send(0, lambda: _real_connect(server_settings=settings, **kwargs))
-        connection._protocol = _Protocol(connection._protocol, gate)
-        return connection
+        kwargs["connection_class"] = connection_class or kwargs["connection_class"]
+        whose = gate.whose()
+
+        async def work() -> Any:
+            made = await _real_connect(server_settings=settings, **kwargs)
+            made._protocol = _Protocol(made._protocol, gate)
+            gate._connections.append((whose, made))
+            return made
+
+        return await gate.send(0, work)
 
     with _patched(connect):
         yield gate
