@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar
 
 from tests.sim.loop import VirtualLoop
 from tests.sim.mirror import triggers
+from warnsvc.store.port import StoreFault
 from warnsvc.store.runner import InlineRunner
 from warnsvc.store.sqlite import SqliteStore, SqliteUnit
 from warnsvc.store.sqlite_connection import _READER, _WRITER, STATEMENTS_CACHED
@@ -66,6 +67,10 @@ class Host(Protocol):
 
     def committed(self, life: "Life", notes: list[tuple[Any, ...]]) -> None:
         """Somebody made something durable."""
+        ...
+
+    def database_fails(self, how: str) -> bool:
+        """Whether the database is `away`, fails a `commit`, or leaves one `unsure`, now."""
         ...
 
 
@@ -268,12 +273,23 @@ class SimConnection(sqlite3.Connection):
 def _commit(self: SimConnection, sql: str) -> sqlite3.Cursor:
     if not self.notes:
         return self.plainly(sql)
-    self.life.point("commit.before")
+    life = self.life
+    life.point("commit.before")
+    if life.host.database_fails("commit"):
+        raise _disk_fault("the simulated disk failed")
     cursor = self.plainly(sql)
     notes, self.notes = self.notes, []
-    self.life.host.committed(self.life, notes)
-    self.life.point("commit.in")
+    life.host.committed(life, notes)
+    life.point("commit.in")
+    if life.host.database_fails("unsure"):
+        raise _disk_fault("the simulated database went away while it committed")
     return cursor
+
+
+def _disk_fault(words: str) -> sqlite3.OperationalError:
+    fault = sqlite3.OperationalError(words)
+    fault.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    return fault
 
 
 def _savepoint(self: SimConnection, sql: str) -> sqlite3.Cursor:
@@ -346,6 +362,8 @@ class SimStore(SqliteStore):
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[SqliteUnit]:
         life, writing = self.life, self.writing
+        if life.host.database_fails("away"):
+            raise StoreFault("the simulated database is away")
         if writing is not None and await writing.take(life):
             # Ids are kept in memory, because one process owns the file. Here several share it.
             self._writer._next_ids.clear()
@@ -358,6 +376,13 @@ class SimStore(SqliteStore):
                 writing.free(life)
         if wrote:
             life.point("commit.after")
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[SqliteUnit]:
+        if self.life.host.database_fails("away"):
+            raise StoreFault("the simulated database is away")
+        async with super().view() as unit:
+            yield unit
 
 
 class SimRunner(InlineRunner):

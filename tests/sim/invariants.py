@@ -279,12 +279,18 @@ def an_intent_is_never_lost(world: "World", step: Step) -> Faults:
         if old is None:
             if new.state != "planned":
                 yield f"attempt {new.id} begins {new.state}"
-        elif old.state != new.state and new.state not in _MOVES[old.state]:
+        elif old.state != new.state and new.state not in _MOVES[old.state] | _late_word(world, old):
             yield f"attempt {new.id} went from {old.state} to {new.state}"
         if new.state == "sending" and new.lease_until is None:
             yield f"attempt {new.id} is being sent without a lease"
         if new.state in {"planned", "unknown"} and new.due_at is None:
             yield f"attempt {new.id} is {new.state} and has no time"
+
+
+def _late_word(world: "World", attempt: Row) -> set[str]:
+    """What a receipt may make of one that was sent, and is about to be sent once more."""
+    sent = attempt.state == "planned" and world.watch.requests[attempt.id] > 0
+    return {"accepted", "delivered", "undelivered"} if sent else set()
 
 
 @at_end(9)
@@ -742,8 +748,10 @@ def no_number_is_logged(world: "World", _method: str, event: dict[str, Any]) -> 
 
 
 @at_log(0)
-def nothing_goes_wrong_inside(_world: "World", method: str, event: dict[str, Any]) -> Faults:
-    """0: no error that nobody asked for. Carriers misbehave here, databases do not."""
+def nothing_goes_wrong_inside(world: "World", method: str, event: dict[str, Any]) -> Faults:
+    """0: no error that nobody asked for. Carriers misbehave here; databases where the plan says."""
+    if world.database_faults and method == "error" and not event.get("exc_info"):
+        return
     if method in {"error", "exception", "critical"}:
         import sys
 

@@ -19,7 +19,8 @@ class Fault:
 
     Sends: `throttle`, `refuse`, `lost_request`, `lost_answer`, `down`, `broken` (5xx; it may have
     been taken), `slow`. Receipts: `no_receipts`, `twice`, `reorder`, `early`, `late`, `fails`.
-    Look-ups: `mute`.
+    Look-ups: `mute`. `database` (channel: none): `away`, nothing begins; `commit`, it fails and is
+    rolled back; `unsure`, it is durable and reported as failed.
     """
 
     kind: str
@@ -28,7 +29,7 @@ class Fault:
     ends: float = 80.0
     share: float = 0.3
     detail: str = ""
-    """For `refuse` and `fails`: the error class. For `late`: seconds."""
+    """For `refuse` and `fails`: the error class. For `late`: seconds. For `database`: which."""
 
 
 @dataclass(frozen=True, slots=True)

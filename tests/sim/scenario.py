@@ -248,6 +248,31 @@ def _stalled(chance: random.Random, plan: Plan) -> Plan:
     )
 
 
+def _database(chance: random.Random, plan: Plan) -> Plan:
+    """The database goes away, fails commits, or leaves them in doubt; carriers have their moods."""
+    faults = []
+    for _ in range(chance.randint(1, 3)):
+        begins = round(chance.uniform(0, 50), 1)
+        how = chance.choice(("away", "commit", "unsure", "unsure"))
+        faults.append(
+            Fault(
+                "database",
+                "",
+                begins,
+                round(begins + chance.uniform(0.5, 15), 1),
+                1.0 if how == "away" else chance.choice((0.1, 0.3)),
+                how,
+            )
+        )
+    return replace(
+        _calm(chance, plan),
+        faults=(*faults, *_faults(chance, ("lost_answer", "twice", "throttle", "refuse"), 1)),
+        crashes=_crashes(chance, 1) if chance.random() < 0.3 else (),
+        acts=_acts(chance, _OFFICE, 2),
+        lookups=_lookups(chance),
+    )
+
+
 _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "calm": _calm,
     "storm": _storm,
@@ -256,6 +281,7 @@ _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "officers": _officers,
     "shared_phones": _shared_phones,
     "long_outage": _long_outage,
+    "database": _database,
     "stalled": _stalled,
 }
 

@@ -12,6 +12,7 @@ engine by hand.
 import asyncio
 import atexit
 import hashlib
+import random
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -50,6 +51,8 @@ from warnsvc.worker.pulse import Pulse
 
 POLLS = {"IDLE_SECONDS": 4.0, "POLL_SECONDS": 30.0, "SEQUENCE_SECONDS": 8.0, "REAP_SECONDS": 7.0}
 """Backstops behind wake-ups and due instants, stretched. A constant that is not there is left."""
+DATABASE_BACK_SECONDS = 2.5
+"""How soon after a fault of the database everybody must be at work again."""
 SETTLE_SECONDS = 60.0
 """How much longer than all its windows a run may need to come to rest (reliability.md, no. 24)."""
 LOOK_SECONDS = 5.0
@@ -126,6 +129,9 @@ class World:
         """Callbacks on their way to us."""
         self.down: list[tuple[float, float]] = []
         """When nobody worked."""
+        self.database_faults = [f for f in plan.faults if f.kind == "database"]
+        self._database_chance = random.Random(f"{plan.seed}:database")
+        self.down += [(f.begins, f.ends + DATABASE_BACK_SECONDS) for f in self.database_faults]
         self._down_since: float | None = 0.0
         self._resumed_at = -10.0
         self._starts = 0
@@ -421,6 +427,15 @@ class World:
         for number, fault in invariants.at_a_commit(self, step):
             self.fail(number, fault)
 
+    def database_fails(self, how: str) -> bool:
+        """Whether it does, now."""
+        for fault in self.database_faults:
+            strikes = fault.detail == how and fault.begins <= self.now() < fault.ends
+            if strikes and self._database_chance.random() < fault.share:
+                self.note("database", how)
+                return True
+        return False
+
     def _trace_step(self, life: Life, step: Any) -> None:
         moved = [
             f"{table[0]}{new.id}:{new.state}"
@@ -537,7 +552,10 @@ class _Ticker:
     ) -> None:
         while True:
             await asyncio.sleep(every)
-            await act(*args)
+            try:
+                await act(*args)
+            except Exception:
+                structlog.get_logger().exception("duty.raised")
 
 
 @contextmanager
@@ -547,7 +565,8 @@ def _patched(world: World) -> Iterator[None]:
     if hasattr(duty, "AsyncIOScheduler"):
         kept.append((duty, "AsyncIOScheduler", duty.AsyncIOScheduler))
         duty.AsyncIOScheduler = _Ticker
-    for module, name, value in _poll_constants():
+    # A fault of the database is waited out by the poll: then it is not stretched.
+    for module, name, value in () if world.database_faults else _poll_constants():
         kept.append((module, name, getattr(module, name)))
         setattr(module, name, value)
     before = structlog.get_config()
