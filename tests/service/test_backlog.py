@@ -443,6 +443,7 @@ async def test_a_commit_that_hangs_is_spooled_and_changes_nothing_when_it_succee
         await house.accept("k2")
         assert house.intake.spooled == 2
     await house.backlog.drained()
+    monkeypatch.setattr(intakes, "SPOOL_AFTER_SECONDS", 60)
     await house.accept("k3")
 
     assert await house.keys() == ["k1", "k2", "k3"]
