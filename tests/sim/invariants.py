@@ -640,6 +640,25 @@ def a_line_in_the_same_commit(_world: "World", step: Step) -> Faults:
             yield f"attempt {new.id} became {new.state} without a line"
 
 
+@at_commit(20, "ledger_line")
+def no_line_without_its_transition(world: "World", step: Step) -> Faults:
+    """20 S: what a worker that lost its lease has to say of a send is not told as what became of it.
+
+    That a carrier took it is true whoever says so, also when its receipt was quicker. Missing: a
+    lost answer whose receipt was quicker is still written down as unknown (two_workers 40, 45).
+    """
+    changed = {new.id for old, new in step.changed("attempt")}
+    for line in step.lines:
+        if line.act != "attempt.outcomes":
+            continue
+        for number, state in _attempts_of(line):
+            if number not in changed and state not in {"accepted", "cancelled", "unknown"}:
+                yield (
+                    f"the ledger says that attempt {number} is {state}; it is"
+                    f" {world.mirror.attempt[number].state}"
+                )
+
+
 @at_commit(21, "ledger_leaf", "ledger_tree")
 def the_sequence_has_no_gap(world: "World", step: Step) -> Faults:
     """21 S: place after place, each leaf its line's, and the tree as large as its leaves.
