@@ -1,136 +1,163 @@
-"""A carrier that delivers people's answers, and remembers which ones it was told we have.
+"""Thousands of people answer while whoever takes their answers is killed, again and again.
 
-    async with answering(rig, per_second=200) as answers:
-        ...                                    # break something
-    lost = await answers.lost()                # accepted by 2xx and not in the database: must be empty
+    python -m tests.faults.answers --answers 50000 --kills 50 --database postgresql
 
-Each answer is posted again, a moment later, until it is answered 2xx, as carriers do. It looks at
-the database only at the end, by the answers' own ids.
+Everybody who was called answers by text; the carrier (here: this process) repeats a callback until
+it is answered 2xx, as carriers do, and writes down which were. Web and worker are killed at random
+moments meanwhile. Lost: an answer that got its 2xx and is not in the database, or is never applied.
+Figures go to build/faults.json.
 """
 
+import argparse
 import asyncio
+import random
+import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
+from pathlib import Path
 
-import aiohttp
+from tests.faults.figures import Figures
+from tests.faults.hand import REFUSED, callback, reply_form, send
+from tests.faults.rig import START_SECONDS, Rig, open_rig, roots
 
-from tests.faults.hand import REFUSED, callback, reply_form
-from tests.faults.rig import Rig
-
-AGAIN_SECONDS = 0.2
-POST_SECONDS = 15.0
-"""What Twilio gives us, and then hangs up."""
-CONNECTIONS = 64
+CALLERS = 32
+"""Callbacks under way at once."""
+PAUSE_SECONDS = 0.2
+"""After a callback that was not taken."""
+APPLY_SECONDS = 300.0
 
 
 @dataclass(slots=True)
-class Answers:
-    """What was posted and what came back."""
+class Result:
+    """What came of one run."""
 
-    rig: Rig
-    senders: Sequence[str] = ()
-    """The phones that answer, in turn; none: invented ones that nobody called."""
-    posted: int = 0
-    accepted: dict[str, float] = field(default_factory=dict)
-    """Id → when it was answered 2xx (monotonic)."""
-    statuses: dict[int, int] = field(default_factory=dict)
-    took: list[float] = field(default_factory=list)
-    """Seconds of each request that was answered 2xx."""
-    stopping: bool = False
-
-    async def deliver(self, session: aiohttp.ClientSession, number: int) -> None:
-        """Post one answer until it is taken, or until the test is over."""
-        ident = f"AN{number:08d}"
-        sender = self.senders[number % len(self.senders)] if self.senders else _phone(number)
-        while not self.stopping:
-            status, seconds = await self._post(session, ident, sender)
-            self.statuses[status] = self.statuses.get(status, 0) + 1
-            if 200 <= status < 300:
-                self.accepted[ident] = time.monotonic()
-                self.took.append(seconds)
-                return
-            await asyncio.sleep(AGAIN_SECONDS)
-
-    async def _post(
-        self, session: aiohttp.ClientSession, ident: str, sender: str
-    ) -> tuple[int, float]:
-        wanted = callback(self.rig, reply_form(ident, sender))
-        began = time.monotonic()
-        try:
-            async with session.post(
-                self.rig.web_url + wanted.path, data=wanted.body, headers=dict(wanted.headers)
-            ) as answer:
-                await answer.read()
-                return answer.status, time.monotonic() - began
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return REFUSED, time.monotonic() - began
-
-    async def stored(self) -> set[str]:
-        """Return the ids of the answers that are in the database."""
-        rows = await self.rig.fetch(
-            "SELECT dedupe_key FROM inbound WHERE kind = 'answer' AND dedupe_key LIKE '%:a:%'"
-        )
-        return {row["dedupe_key"].rpartition(":")[2] for row in rows}
-
-    async def lost(self) -> set[str]:
-        """Return what we said we have and have not."""
-        return self.accepted.keys() - await self.stored()
-
-    def longest_silence(self, since: float) -> float:
-        """Return the longest time after `since` in which nothing was accepted."""
-        times = [since, *sorted(at for at in self.accepted.values() if at > since)]
-        return max((b - a for a, b in pairwise(times)), default=0.0)
-
-    def told(self) -> str:
-        """Return a line about it."""
-        return f"{len(self.accepted)} of {self.posted} accepted, by status {self.statuses}"
+    answers: int
+    kills: Counter[str] = field(default_factory=Counter)
+    accepted: set[str] = field(default_factory=set)
+    """Ids that were answered 2xx."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    lost: set[str] = field(default_factory=set)
+    """Answered 2xx and nowhere to be found."""
+    unapplied: int = 0
+    applied: int = 0
+    open_left: int = 0
+    """Villages that are still called although somebody has answered."""
+    wall: float = 0.0
 
 
-@asynccontextmanager
-async def answering(
-    rig: Rig, *, per_second: float, senders: Sequence[str] = (), count: int = 1_000_000
-) -> AsyncIterator[Answers]:
-    """Deliver answers at a steady rate while the block runs (at most `count`); then let the rest
-    of them be taken, for a while."""
-    answers = Answers(rig=rig, senders=senders)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-        timeout=aiohttp.ClientTimeout(total=POST_SECONDS),
-    ) as session:
-        posting = asyncio.create_task(_post_all(answers, session, per_second, count))
-        try:
-            yield answers
-        finally:
-            posting.cancel()
-            delivered = await asyncio.gather(posting, return_exceptions=True)
-            answers.stopping = True
-            assert isinstance(delivered[0], asyncio.CancelledError | None), delivered
+async def answer_run(kind: str, *, answers: int, kills: int, seed: int) -> Result:
+    """Do one run."""
+    async with open_rig(kind) as rig:
+        await rig.populate(answers)
+        for root in roots(answers):
+            await rig.release(root=root)
+        names = ["web"] if kind == "sqlite" else ["web", "worker"]
+        rig.start("web", "serve", *(["--no-engine"] if kind == "postgresql" else []))
+        if kind == "postgresql":
+            rig.start("worker", "worker")
+        await rig.until(rig.all_sent, 600, "everybody is called", every=1.0)
+        await rig.until_ready()
+        return await _run(rig, names, answers=answers, kills=kills, seed=seed)
 
 
-async def _post_all(
-    answers: Answers, session: aiohttp.ClientSession, per_second: float, count: int
-) -> None:
+async def _run(rig: Rig, names: list[str], *, answers: int, kills: int, seed: int) -> Result:
+    result = Result(answers=answers)
+    rows = await rig.fetch("SELECT address FROM attempt WHERE purpose = 'call' ORDER BY id")
+    waiting = [(f"A{n}", row["address"]) for n, row in enumerate(rows)]
+    random.Random(seed).shuffle(waiting)
     began = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        while answers.posted < count:
-            due = min(count, int((time.monotonic() - began) * per_second))
-            while answers.posted < due:
-                group.create_task(answers.deliver(session, answers.posted))
-                answers.posted += 1
-            await asyncio.sleep(0.01)
+    killing = asyncio.create_task(_kill(rig, names, result, kills=kills, seed=seed))
+    await asyncio.gather(*(_answer(rig, waiting, result) for _ in range(CALLERS)))
+    await killing
+    result.wall = time.monotonic() - began
+    for name in names:
+        if not rig[name].running:
+            rig[name].start()
+    await rig.until(lambda: _nothing_new(rig), APPLY_SECONDS, "all is applied", every=1.0)
+    await _judge(rig, result)
+    return result
 
 
-async def until_all_taken(rig: Rig, answers: Answers, seconds: float) -> float:
-    """Wait until everything that was posted so far is accepted; return how long it took."""
+async def _answer(rig: Rig, waiting: list[tuple[str, str]], result: Result) -> None:
+    while waiting:
+        ident, address = waiting.pop()
+        while True:
+            status = await send(rig, callback(rig, reply_form(ident, address)))
+            result.statuses[status] += 1
+            if 200 <= status < 300:
+                result.accepted.add(ident)
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
 
-    async def taken() -> bool:
-        return len(answers.accepted) >= answers.posted
 
-    return await rig.until(taken, seconds, f"all answers are taken: {answers.told()}")
+async def _kill(rig: Rig, names: list[str], result: Result, *, kills: int, seed: int) -> None:
+    """Kill whenever another share of the answers is taken; start again after a moment."""
+    chance = random.Random(seed)
+    for number in range(1, kills + 1):
+        share = result.answers * number / (kills + 1)
+        while len(result.accepted) < share:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(chance.random() * 0.05)
+        name = chance.choice(names)
+        rig[name].restart()
+        result.kills[name] += 1
+        if name == "web":
+            await rig.until_ready(seconds=2 * START_SECONDS)
+        print(
+            f"\r  kill {number}/{kills}, {len(result.accepted)} answers taken   ",
+            end="" if number < kills else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
-def _phone(number: int) -> str:
-    return f"+861990{number % 10_000_000:07d}"
+async def _nothing_new(rig: Rig) -> bool:
+    return not await rig.one("SELECT COUNT(*) FROM inbound WHERE state = 'new'")
+
+
+async def _judge(rig: Rig, result: Result) -> None:
+    rows = await rig.fetch("SELECT dedupe_key, state FROM inbound WHERE kind = 'answer'")
+    kept = {row["dedupe_key"].rpartition(":")[2]: row["state"] for row in rows}
+    result.lost = result.accepted - kept.keys()
+    result.unapplied = sum(state != "applied" for state in kept.values())
+    result.applied = int(await rig.one("SELECT COUNT(*) FROM answer"))
+    result.open_left = int(
+        await rig.one("SELECT COUNT(*) FROM escalation WHERE state IN ('pending','calling')")
+    )
+
+
+def figures_of(result: Result, name: str, figures: Figures) -> None:
+    """Keep the figures of a run."""
+    figures.add(f"{name}_taken", len(result.accepted), "answers", "answered 2xx")
+    figures.add(f"{name}_kills", sum(result.kills.values()), "kills -9", str(dict(result.kills)))
+    figures.add(f"{name}_lost", len(result.lost), "answers", "answered 2xx and not on disk")
+    figures.add(f"{name}_unapplied", result.unapplied, "answers", "on disk and never applied")
+    figures.add(f"{name}_applied", result.applied, "answers", "each exactly once")
+    figures.add(f"{name}_refused", result.statuses[REFUSED], "requests", "nobody there; sent again")
+    figures.add(f"{name}_503", result.statuses[503], "requests", "sent again")
+    figures.add(f"{name}_wall_s", result.wall, "s")
+
+
+def main() -> None:
+    """Run, print, write build/faults.json; exit code 1 when an answer was lost."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.answers", description=__doc__)
+    parser.add_argument("--answers", type=int, default=50_000)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    result = asyncio.run(
+        answer_run(given.database, answers=given.answers, kills=given.kills, seed=given.seed)
+    )
+    figures = Figures(seed=given.seed)
+    figures_of(result, f"answers_{given.database}", figures)
+    figures.show()
+    figures.write(given.out)
+    if result.lost or result.unapplied or result.open_left:
+        raise SystemExit(f"lost {sorted(result.lost)[:20]}, unapplied {result.unapplied}")
+
+
+if __name__ == "__main__":
+    main()

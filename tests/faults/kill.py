@@ -28,7 +28,7 @@ SETTLE_SECONDS = 600.0
 SECONDS_PER_KILL_MAX = 20.0
 """A kill waits so long for its share of the sends before it is done anyway."""
 LOOK_SECONDS = 0.25
-ALIVE_SECONDS_MAX = 3.0
+ALIVE_SECONDS_MAX = 20.0
 """A worker is given so long to have sent something since its start before it is killed again."""
 
 
