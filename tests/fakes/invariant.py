@@ -80,7 +80,7 @@ async def read_lines(store: Store) -> list[Told]:
 
 
 async def _lines(unit: Unit) -> list[Told]:
-    rows = await unit.fetch("SELECT body, entered_at FROM ledger_line ORDER BY id")
+    rows = await unit.fetch("SELECT body, entered_at FROM ledger_line ORDER BY entered_at, id")
     return [_told(row) for row in rows]
 
 
