@@ -30,7 +30,13 @@ from aiohttp import web
 from channels.base import CallbackRequest, ChannelKind, SendRequest
 from tests.fakes.county import DESK, _renderer
 from tests.fakes.invariant import _read
-from tests.sim import invariants
+from tests.sim import (
+    invariants,
+    invariants_ledger,
+    invariants_send,
+    invariants_tier,
+    invariants_word,
+)
 from tests.sim.carrier import Carrier, Wire
 from tests.sim.crash import Gone, Life, SimLoop, Writing, is_dead, open_store
 from tests.sim.house import county, workshop
@@ -49,6 +55,8 @@ from warnsvc.web.callback import facts_of
 from warnsvc.worker import duty
 from warnsvc.worker.pulse import Pulse
 
+INVARIANTS = (invariants_tier, invariants_send, invariants_word, invariants_ledger)
+"""Importing them registers what they say must hold."""
 POLLS = {"IDLE_SECONDS": 4.0, "POLL_SECONDS": 30.0, "SEQUENCE_SECONDS": 8.0, "REAP_SECONDS": 7.0}
 """Backstops behind wake-ups and due instants, stretched. A constant that is not there is left."""
 DATABASE_BACK_SECONDS = 2.5
