@@ -98,7 +98,8 @@ class Settings(BaseSettings):
     )
     allow_weak_database: bool = Field(
         default=False,
-        description="Start on a PostgreSQL that may lose what it confirms (`fsync=off`): for tests.",
+        description="Start on a PostgreSQL that may lose what it confirms"
+        " (`fsync=off`): for tests.",
     )
     data_dir: Path = Field(
         default=Path("data"),
@@ -123,7 +124,8 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=65_535,
-        description="Where a `warnsvc worker`, which has no pages, answers `/healthz`, `/readyz` and"
+        description="Where a `warnsvc worker`, which has no pages, answers"
+        " `/healthz`, `/readyz` and"
         " `/metrics`, on `host`; 0: nowhere.",
     )
     public_base_url: str = Field(

@@ -9,8 +9,8 @@ from channels.errors import ErrorClass
 from tests.fakes.channel import Reject
 from tests.fakes.county import County
 from tests.fakes.faulty_store import FaultyStore
-from warnsvc.outbox import record as outbox_module
 from warnsvc.outbox import Outbox
+from warnsvc.outbox import record as outbox_module
 from warnsvc.store.attempt import Outcome
 from warnsvc.store.port import IntegrityFault, Store
 

@@ -1,6 +1,7 @@
 """Sends of which nobody knows whether they arrived: asked about, counted, and never waited for."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -94,7 +95,7 @@ async def test_a_carrier_in_trouble_is_asked_ever_more_seldom(
     await county.advance(minutes=5)
 
     assert asked[:4] == [10, 15, 22.5, 33.75]
-    gaps = [b - a for a, b in zip(asked, asked[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(asked)]
     assert max(gaps) == 30
     assert asked[-1] == 300  # and once more when its time is over
 
