@@ -54,8 +54,8 @@ _ON_THE_WIRE = frozenset(
 )
 """What of asyncpg's protocol waits for the server."""
 _PATIENCE = re.compile(r"SET LOCAL lock_timeout = '([0-9]+)s'")
-DEADLOCK_MS = 1
-"""PostgreSQL looks for a deadlock so soon, so that its victim is always the last who waited."""
+DEADLOCK_SECONDS = 60
+"""PostgreSQL's own look for deadlocks comes too late on purpose: who is refused would be chance."""
 _BLOCKERS = "SELECT pg_blocking_pids($1)"
 _CANCEL = "SELECT pg_cancel_backend($1)"
 _CUT_OFF = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = ANY($1)"
@@ -70,12 +70,14 @@ class _Ticket:
     answer: "asyncio.Future[Any]"
     patience: float = LOCK_SECONDS
     timer: asyncio.TimerHandle | None = None
+    refused: BaseException | None = None
+    """Why it was cancelled."""
 
-    def deliver(self, error: BaseException | None = None) -> None:
+    def deliver(self) -> None:
         """Hand over what the server said, or did not."""
         if self.timer is not None:
             self.timer.cancel()
-        error = self.work.exception() and (error or self.work.exception())
+        error = self.work.exception() and (self.refused or self.work.exception())
         if self.answer.done():  # Its caller has gone.
             return
         if error is not None:
@@ -118,6 +120,7 @@ class Gate:
     _granted: "_Asked | None" = None
     _busy: bool = False
     _context: Context = field(default_factory=copy_context)
+    _burials: "list[asyncio.Task[None]]" = field(default_factory=list)
     _connections: list[tuple[Any, Any]] = field(default_factory=list)
     _parked: list[_Ticket] = field(default_factory=list)
     _lines: dict[int, list[_Place]] = field(default_factory=dict)
@@ -134,9 +137,9 @@ class Gate:
     async def close(self) -> None:
         """Hang up."""
         if self._monitor is not None:
+            await asyncio.gather(*self._burials)
+            await self._alone(self._monitor.close())
             _loop().on_silence = None
-            with _loop().outside():
-                await self._monitor.close()
 
     # Stores ----------------------------------------------------------------------------------
 
@@ -177,7 +180,8 @@ class Gate:
         for store in [s for s in self._stores if getattr(s, "life", None) is whose]:
             del self._stores[store]
         work = self._alone(self._cut(connections))
-        _loop().create_task(work, name="undertaker", context=self._context)
+        task = _loop().create_task(work, name="undertaker", context=self._context)
+        self._burials.append(task)
 
     def in_transaction(self, whose: Any) -> bool:
         """Whether a process holds a transaction open."""
@@ -284,17 +288,25 @@ class Gate:
         return True
 
     async def _waits(self, ticket: _Ticket) -> bool:
-        """Whether a lock keeps it. A circle does not: PostgreSQL will break it, and is let to."""
+        """Whether a lock keeps it. Who closes a circle is refused, as PostgreSQL would do later."""
         seen: dict[int, None] = {}
         asked = [ticket.pid]
         while asked:
             for pid in await self._monitor.fetchval(_BLOCKERS, asked.pop(0)):
                 if pid == ticket.pid:
+                    await self._refuse(ticket, asyncpg.DeadlockDetectedError("deadlock detected"))
+                    self.deadlocks += 1
                     return False
                 if pid not in seen:
                     seen[pid] = None
                     asked.append(pid)
         return bool(seen) and not ticket.work.done()
+
+    async def _refuse(self, ticket: _Ticket, why: BaseException) -> None:
+        """Cancel a statement that waits for a lock. Its caller will hear why."""
+        ticket.refused = why
+        await self._monitor.fetchval(_CANCEL, ticket.pid)
+        await asyncio.wait({ticket.work})
 
     def _on_silence(self) -> None:
         if self._heard is not None and not self._heard.done():
@@ -361,10 +373,9 @@ class Gate:
             return
         self._parked.remove(ticket)
         _loop().enter_outside(ticket.work)
-        await self._monitor.fetchval(_CANCEL, ticket.pid)
-        await asyncio.wait({ticket.work})
+        await self._refuse(ticket, _too_long())
         _loop().leave_outside(ticket.work)
-        ticket.deliver(_too_long())
+        ticket.deliver()
         await self._free()
 
     async def _alone(self, work: Awaitable[None]) -> None:
@@ -445,7 +456,7 @@ def gated(connection_class: type[Any] | None = None) -> Iterator[Gate]:
     gate = Gate()
 
     async def connect(*, server_settings: Any = None, **kwargs: Any) -> Any:
-        settings = {**(server_settings or {}), "deadlock_timeout": f"{DEADLOCK_MS}ms"}
+        settings = {**(server_settings or {}), "deadlock_timeout": f"{DEADLOCK_SECONDS}s"}
         kwargs["connection_class"] = connection_class or kwargs["connection_class"]
         whose = gate.whose()
 

@@ -14,6 +14,7 @@ plans may name, are those of SQLite's store and do not happen here. It never tes
 import argparse
 import asyncio
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -42,7 +43,7 @@ from warnsvc.store.port import Unit
 from warnsvc.store.postgresql import PostgresqlStore
 from warnsvc.store.sqlite_value import encode
 
-TEMPLATE = "warnsvc_sim_template"
+TEMPLATE = f"warnsvc_sim_template_{os.getpid()}"
 CONNECTIONS = 6
 """For each process: more would only queue, one statement being on the wire at a time."""
 _BYTES = frozenset({"body", "leaf", "root"})
@@ -71,7 +72,17 @@ class Database:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._numbers = count(1)
-        _now(self._prepare())
+
+    @classmethod
+    @contextmanager
+    def on(cls, dsn: str) -> "Iterator[Database]":
+        """Prepare a server, named by its maintenance database; clean up afterwards."""
+        database = cls(dsn)
+        _now(database._prepare())
+        try:
+            yield database
+        finally:
+            _now(cls._sql(dsn, f"DROP DATABASE {TEMPLATE} WITH (FORCE)"))
 
     async def _prepare(self) -> None:
         await self._sql(self._dsn, f"CREATE DATABASE {TEMPLATE}")
@@ -91,7 +102,7 @@ class Database:
     @contextmanager
     def fresh(self, seeded: Seeded, folder: Path) -> Iterator[str]:
         """Yield the address of a database that holds a county."""
-        name = f"warnsvc_sim_{next(self._numbers)}"
+        name = f"warnsvc_sim_{os.getpid()}_{next(self._numbers)}"
         _now(self._sql(self._dsn, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
         try:
             _now(self._fill(self._address(name), seeded, folder))
@@ -341,8 +352,7 @@ def main() -> int:
     first, _, past = given.seeds.partition(":")
     chosen = names() if given.scenario == "all" else [given.scenario]
     began, runs, wrong = time.monotonic(), 0, 0
-    with postgresql_server() as dsn:
-        database = Database(dsn)
+    with postgresql_server() as dsn, Database.on(dsn) as database:
         for seed in range(int(first), int(past or int(first) + 1)):
             plan = draw(chosen[seed % len(chosen)], seed)
             runs += 1
