@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.faults.answers import answering, until_all_taken
+from tests.faults.carried import answering, until_all_taken
 from tests.faults.figures import Figures
 from tests.faults.rig import Rig, open_rig
 from tests.faults.server import server

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.answers import Answers, answering, until_all_taken
+from tests.faults.carried import Answers, answering, until_all_taken
 from tests.faults.figures import Figures
 from tests.faults.rig import Rig, open_rig
 from tests.faults.server import server

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.faults.answers import Answers, answering, until_all_taken
+from tests.faults.carried import Answers, answering, until_all_taken
 from tests.faults.figures import Figures
 from tests.faults.rig import Rig, open_rig
 from tests.faults.server import pair, until_synchronous

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 import pytest
 
-from tests.faults.answers import answering, until_all_taken
+from tests.faults.carried import answering, until_all_taken
 from tests.faults.figures import Figures
 from tests.faults.network import Host, missing, network
 from tests.faults.rig import Rig, open_rig

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.answers import answering, until_all_taken
+from tests.faults.carried import answering, until_all_taken
 from tests.faults.figures import Figures
 from tests.faults.rig import ROOT, Rig, clean_environment, open_rig
 from warnsvc.store.migrate import current, head, upgrade
