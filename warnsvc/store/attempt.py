@@ -116,7 +116,9 @@ async def _claim_alone(
         limit,
     )
     assert row is not None
-    claimed = [Claimed(*r[:7], read_instant(r[7]), *r[8:]) for r in json.loads(row["claimed"])]
+    claimed = [
+        Claimed._make((*r[:7], read_instant(r[7]), *r[8:])) for r in json.loads(row["claimed"])
+    ]
     await unit.execute(
         "UPDATE attempt SET state = 'sending', lease_owner = $2, lease_until = $3,"
         " send_count = send_count + 1 WHERE id = ANY($1)",
