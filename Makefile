@@ -26,7 +26,7 @@ export PYTHON
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench job test-browser test-wheel test-sim sim-long test-faults faults-long \
-        test-carriers test-all docs lock wheel secrets clean distclean
+        test-carriers test-all figures docs lock wheel secrets clean distclean
 
 help:  ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | \
@@ -92,6 +92,9 @@ test-carriers:
 	@exit 1
 
 test-all: test check test-browser test-wheel test-sim test-faults  ## Run everything there is.
+
+figures: $(DEV)  ## Write what was measured last into docs/RELIABILITY.md.
+	$(VENV)/bin/python scripts/reliability_page.py
 
 docs: $(DEV)  ## Write the tables of docs/SETTINGS.md anew.
 	$(VENV)/bin/python scripts/settings_table.py
