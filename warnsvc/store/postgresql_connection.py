@@ -41,7 +41,7 @@ SILENCE_SECONDS = 8
 
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 5, 1, 3
 """When nothing is under way: probes after 5, 6 and 7 s, and 8 s are the silence above. With two
-seconds between them a worker that was cut off held its locks for 9.1 s of the 10 s that R8 allows."""
+seconds between them a worker that was cut off held its locks for 9.1 s of the 10 s R8 allows."""
 
 CONNECT_SECONDS = 3.0
 """How long to try to reach one server; two fit into the wait for a connection of the pool."""
