@@ -4,6 +4,7 @@
     python -m tests.sim --sweep                                       every crash point, singly
     python -m tests.sim --double 400                                  so many pairs of crash points
     python -m tests.sim --seeds 17:18 --scenario storm --trace        the whole trace of one run
+    python -m tests.sim --seeds 17:18 --scenario storm --shrink       the smallest plan that fails so
 
 Ends with 1 and the shortest way to repeat it when something that must hold does not.
 """
@@ -19,12 +20,13 @@ from dataclasses import dataclass, replace
 
 from tests.sim.plan import Plan
 from tests.sim.scenario import draw, names, run, small, small_names
+from tests.sim.shrink import shrink_and_tell
 from tests.sim.world import Result
 
 TRACE_LINES = 40
 CHUNK = 20
 """Runs that a worker takes at a time."""
-REPORT_EVERY = 500
+REPORT_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Told:
 def main() -> int:
     """Run what was asked for."""
     given = _arguments()
+    if given.shrink:
+        chosen = [Job(small=given.small, points=_numbers(given.points))] if given.small else []
+        return max(shrink_and_tell(job.plan()) for job in chosen or list(_jobs(given)))
     if given.small:
         return _show([Job(small=given.small, points=_numbers(given.points))], given)
     jobs = list(_jobs(given))
@@ -86,6 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--small", default="", choices=["", *small_names()])
     parser.add_argument("--points", default="", help="crash points of --small, as 3,17")
     parser.add_argument("--trace", action="store_true", help="print every line")
+    parser.add_argument("--shrink", action="store_true", help="make failing runs small")
     parser.add_argument("--hash", action="store_true", help="print the hash of each trace")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a violation")
     return parser.parse_args()

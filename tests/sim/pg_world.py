@@ -11,6 +11,9 @@ once, and a process that dies is cut off by the server. Faults of the database i
 plans may name, are those of SQLite's store and do not happen here. It never tests durability.
 """
 
+# As in `tests.sim.loop`: asyncio has no public name for what a handle belongs to.
+# mypy: disable-error-code="attr-defined"
+
 import argparse
 import asyncio
 import json
@@ -228,7 +231,7 @@ class DyingStore:
         async with self._opening:
             if self._store is None:
                 store = await PostgresqlStore.open(self._dsn, connections=CONNECTIONS)
-                store.life = self.life  # type: ignore[attr-defined]
+                store.life = self.life
                 self._gate.adopt(store)
                 self._store = store
         return self._store

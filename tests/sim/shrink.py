@@ -10,6 +10,7 @@ left is needed: no single cut keeps the violation. It never changes the seed.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, fields, replace
@@ -103,6 +104,8 @@ def literal(plan: Plan) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({''.join(f'{_literal(item)}, ' for item in value).rstrip()})"
+    if isinstance(value, str):  # In double quotes, so that the whole can stand in single ones.
+        return json.dumps(value, ensure_ascii=False)
     if not hasattr(value, "__dataclass_fields__"):
         return repr(value)
     plain = {f.name: _default(f) for f in fields(value)}
