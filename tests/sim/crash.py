@@ -424,6 +424,7 @@ def open_store(
 ) -> SimStore:
     """Open the database for a life, inside the running loop."""
     connection = connect(life, path, _WRITER)
+    connection.plainly("PRAGMA synchronous=OFF")  # Nothing here outlives this process.
     connection.create_function("note", -1, connection.note)
     for trigger in triggers():
         connection.plainly(trigger)
