@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import asyncpg
 import pytest
@@ -10,9 +11,10 @@ from sqlalchemy import make_url
 
 from tests.store.rows import LATER, NOW, parents, row
 from warnsvc.store import table as t
-from warnsvc.store.open import open_store, parse_url, postgresql_dsn
+from warnsvc.store.open import open_reading, open_store, parse_url, postgresql_dsn
 from warnsvc.store.port import IntegrityFault, RowBusy, Store, StoreBusy, StoreFault, Unit
 from warnsvc.store.postgresql import CONNECTIONS, PostgresqlStore
+from warnsvc.store.postgresql_cluster import Cluster
 from warnsvc.store.postgresql_connection import SILENCE_SECONDS, StandbyFault, notice_partitions
 
 CLAIM = """
@@ -207,13 +209,14 @@ async def test_a_session_that_cannot_write_any_more_is_not_used_again(store: Sto
 async def test_a_pool_that_is_used_up_is_busy(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warnsvc.store.postgresql.ACQUIRE_SECONDS", 0.01)
     small = await PostgresqlStore.open(postgresql_dsn(parse_url(store_url)), connections=1)
 
     async def write() -> None:
         async with small.unit():
             pass
 
+    await write()  # It is connected now.
+    monkeypatch.setattr("warnsvc.store.postgresql.ACQUIRE_SECONDS", 0.01)
     async with small.unit():
         with pytest.raises(StoreBusy):
             await asyncio.create_task(write())
@@ -302,6 +305,18 @@ async def anext_within(topics: AsyncIterator[str]) -> str | None:
 async def test_a_server_that_is_not_there_is_a_fault(tmp_path: object) -> None:
     with pytest.raises(StoreFault):
         await open_store(f"postgresql://warnsvc@/warnsvc?host={tmp_path}")
+
+
+async def test_a_server_that_is_busy_is_not_taken_for_a_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connect(*_arguments: object, **_options: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("warnsvc.store.postgresql.Cluster", partial(Cluster, connect=connect))
+
+    with pytest.raises(StoreBusy):
+        await open_reading("postgresql://warnsvc@127.0.0.1:9/warnsvc")
 
 
 async def test_a_deadlock_is_busy_and_leaves_one_winner(store: Store) -> None:

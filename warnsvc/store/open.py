@@ -31,7 +31,10 @@ async def open_reading(url: str) -> Store:
     try:
         return await open_store(url)
     except StoreBusy as busy:
-        return await SqliteWatch.open(sqlite_path(parse_url(url)), busy)
+        parsed = parse_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            raise
+        return await SqliteWatch.open(sqlite_path(parsed), busy)
 
 
 def parse_url(url: str) -> URL:
