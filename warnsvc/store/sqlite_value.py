@@ -50,7 +50,7 @@ def refuse_naive(values: Iterable[Any]) -> None:
     for value in values:
         if isinstance(value, datetime) and value.utcoffset() is None:
             raise NaiveInstant(f"{value!r} has no time zone")
-        elif isinstance(value, list | tuple) and not _PLAIN.issuperset(map(type, value)):
+        if isinstance(value, list | tuple) and not _PLAIN.issuperset(map(type, value)):
             refuse_naive(value)
 
 
