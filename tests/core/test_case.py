@@ -7,7 +7,7 @@ import pytest
 from tests.core.county import WINDOW, County, red
 from warnsvc.core.answer import RUNG_HEARD, AnswerKind
 from warnsvc.core.callout import CalloutState, Failure
-from warnsvc.core.case import NewAlarm, NewTask
+from warnsvc.core.case import NewAlarm, NewTask, may_be_told
 from warnsvc.core.escalation import EscalationState
 from warnsvc.core.pack import Quorum, QuorumKind
 
@@ -637,3 +637,41 @@ def test_the_same_look_twice_does_nothing() -> None:
 
     assert (case.changes.attempts, case.changes.lines) == ([], [])
     assert (case.changes.escalations, case.changes.callouts) == ({}, {})
+
+
+def test_a_stand_down_goes_to_a_number_that_is_not_known_to_be_dead() -> None:
+    county = County()
+    county.person(TOWNSHIP, numbers=("mobile", "mobile"))
+    county.village([HEAD], behind=[[TOWNSHIP]])
+    county.release()
+    county.wait(WINDOW)
+    county.fails(TOWNSHIP, failure=Failure.DEAD)
+
+    county.answers(HEAD)
+
+    told = county.attempts[-1].plan
+    assert (told.purpose, told.channel, told.address) == ("stand_down", "sms", f"{TOWNSHIP}b")
+
+
+def test_whom_nothing_reaches_is_not_stood_down() -> None:
+    county = County()
+    county.village([HEAD], behind=[[TOWNSHIP]])
+    county.release()
+    county.wait(WINDOW)
+    county.fails(TOWNSHIP, failure=Failure.DEAD)
+
+    county.answers(HEAD)
+
+    assert {a.plan.purpose for a in county.attempts} == {"call"}
+
+
+def test_a_look_may_ask_about_the_tiers_to_come_and_about_regions_with_an_answer() -> None:
+    county = County()
+    silent = county.village([HEAD], behind=[[TOWNSHIP]])
+    answered = county.village([DEPUTY, 3], behind=[[COUNTY]])
+    county.release()
+    county.answers(3)
+
+    assert may_be_told([county._with_members(county.escalations[silent])]) == {TOWNSHIP}
+    found = may_be_told([county._with_members(county.escalations[answered])])
+    assert found == {DEPUTY, 3, COUNTY}
