@@ -6,7 +6,8 @@ Real processes of the service send one text to everybody; again and again one of
 a random moment and started anew. Kills are spread over the whole of the sends. The truth is the
 carrier's own record. Lost: an attempt that the carrier never took. Duplicate: one that it took more
 than once. In flight: what the killed process held under a lease at its death. Takeover: from a kill
-until everything that was in flight is settled by somebody else (on SQLite by the next start).
+until all of that is in somebody else's hands (on SQLite those of the next start); settled: until it
+is looked up and, where it was never sent, sent.
 Figures go to build/faults.json with the command, the seed and the day.
 """
 
@@ -40,6 +41,9 @@ class Kill:
     host: str
     held: set[int]
     """Attempts under its lease when it died."""
+    owner: str = ""
+    taken: float | None = None
+    """Seconds until none of them was under its lease any more: in somebody else's hands."""
     settled: float | None = None
     """Seconds until all of them were settled."""
 
@@ -64,6 +68,10 @@ class Result:
 
     @property
     def takeovers(self) -> list[float]:
+        return sorted(k.taken for k in self.kills if k.held and k.taken is not None)
+
+    @property
+    def settlements(self) -> list[float]:
         return sorted(k.settled for k in self.kills if k.held and k.settled is not None)
 
 
@@ -112,7 +120,9 @@ class Killer:
             process = self._rig[self._random.choice(self._names)]
         owner, host = process.owner, process.host
         process.kill()
-        kill = Kill(at=time.monotonic(), host=host, held=await self._held_by(owner))
+        kill = Kill(
+            at=time.monotonic(), host=host, held=await self._held_by(owner), owner=owner[:-1]
+        )
         self.result.kills.append(kill)
         process.start()
 
@@ -146,6 +156,12 @@ class Killer:
             waiting = [k for k in self.result.kills if k.settled is None]
             if not waiting:
                 continue
+            rows = await self._rig.fetch(
+                "SELECT DISTINCT lease_owner FROM attempt WHERE state = 'sending'"
+            )
+            for kill in waiting:
+                if kill.taken is None and not any(r[0].startswith(kill.owner) for r in rows):
+                    kill.taken = time.monotonic() - kill.at
             rows = await self._rig.fetch(
                 "SELECT id FROM attempt WHERE id = ANY($1)"
                 " AND state IN ('planned','sending','unknown')",
@@ -214,8 +230,11 @@ def figures_of(result: Result, name: str, figures: Figures) -> None:
     figures.add(f"{name}_in_flight_mean", mean(flight), "sends", "held by a process at its death")
     figures.add(f"{name}_in_flight_max", max(flight), "sends")
     figures.add(f"{name}_requests", result.requests, "requests", "to the carrier, for a send")
-    figures.add(f"{name}_takeover_p50_s", median(takeovers), "s", "kill → all of it settled")
-    figures.add(f"{name}_takeover_max_s", takeovers[-1], "s")
+    figures.add(f"{name}_takeover_p50_s", median(takeovers), "s", "kill → in other hands")
+    figures.add(f"{name}_takeover_max_s", takeovers[-1], "s", "SQLite: includes the next start")
+    settled = result.settlements or [0.0]
+    figures.add(f"{name}_settled_p50_s", median(settled), "s", "… looked up, or sent again")
+    figures.add(f"{name}_settled_max_s", settled[-1], "s", "resends queue behind the fan-out")
     figures.add(f"{name}_wall_s", result.wall, "s")
 
 

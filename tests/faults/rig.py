@@ -69,7 +69,7 @@ LEASE_SECONDS = 5
 """The least that settings allow: what a dead worker held is free soon."""
 LOOK_SECONDS = 0.1
 """How often a condition is looked at."""
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 """How long a process or the carrier may take to start on a machine that does other work."""
 LOG_LINES_SHOWN = 12
 LOG_CHARS_SHOWN = 400
@@ -136,7 +136,7 @@ class Process:
     @property
     def owner(self) -> str:
         """How the name begins by which leases know it: `LIKE` this."""
-        return f"{socket.gethostname()}:{self.pid}%"
+        return f"{socket.gethostname()}:{self.pid}:%"
 
     @property
     def host(self) -> str:

@@ -74,7 +74,7 @@ async def test_forged_stale_and_borrowed_callbacks_are_refused(kind: str) -> Non
         assert await rig.one("SELECT COUNT(*) FROM answer") == 0
         assert await rig.states() == {"accepted": 2}, f"a borrowed one got {borrowed}"
         assert await send(rig, callback(rig, receipt, token=attempt_token(first))) == 204
-        await rig.until(lambda: _is_delivered(rig), 10, "the genuine one counts")
+        await rig.until(lambda: _is_delivered(rig), 30, "the genuine one counts")
 
 
 @BOTH
@@ -116,7 +116,7 @@ async def _called(rig: Rig, count: int) -> list[tuple[int, str]]:
     if rig.kind == "postgresql":
         rig.start("worker", "worker")
     await rig.until_ready()
-    await rig.until(rig.all_sent, 60)
+    await rig.until(rig.all_sent, 120)
     rows = await rig.fetch("SELECT id, address FROM attempt ORDER BY id")
     return [(row["id"], row["address"]) for row in rows]
 

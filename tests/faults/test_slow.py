@@ -27,11 +27,10 @@ DEADLINE_SECONDS = 15.0
 async def test_two_hundred_slow_endpoints_delay_no_text_and_no_call() -> None:
     """Each answers 200 after thirty seconds, and all of them are called first."""
     (port,) = free_ports(1)
-    under_way = 0
+    asked: list[float] = []
 
     async def slow(_request: web.Request) -> web.Response:
-        nonlocal under_way
-        under_way += 1
+        asked.append(time.monotonic())
         await asyncio.sleep(SLOW_SECONDS)
         return web.Response()
 
@@ -54,14 +53,15 @@ async def test_two_hundred_slow_endpoints_delay_no_text_and_no_call() -> None:
                 record = await rig.record("texts")
                 return len(record.texts) >= 2 * PEOPLE
 
-            took = await rig.until(reached, 25, "everybody has a text and a call")
+            await rig.until(reached, 90, "everybody has a text and a call")
+            took = time.monotonic() - asked[0]
 
             figures = Figures()
-            figures.add("slow_endpoints_others_s", took, "s", "start → 300 texts and 300 calls")
-            figures.add("slow_endpoints_under_way", under_way, "requests", "meanwhile, 30 s each")
+            figures.add("slow_endpoints_others_s", took, "s", "first slow request → 600 sends")
+            figures.add("slow_endpoints_under_way", len(asked), "requests", "meanwhile, 30 s each")
             figures.show()
             figures.write()
-            assert under_way > 20, "the slow ones were not even asked"
+            assert len(asked) > 20, "the slow ones were not even asked"
             assert took < SLOW_SECONDS
     finally:
         await runner.cleanup()
