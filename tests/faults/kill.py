@@ -121,7 +121,7 @@ class Killer:
         owner, host = process.owner, process.host
         process.kill()
         kill = Kill(
-            at=time.monotonic(), host=host, held=await self._held_by(owner), owner=owner[:-1]
+            at=time.monotonic(), host=host, held=await self._held_by(owner), owner=owner.replace("%", ":")
         )
         self.result.kills.append(kill)
         process.start()

@@ -168,8 +168,8 @@ def watched(house: House) -> House:
     """Return the house with hands on its store and its channels."""
     return replace(
         house,
-        ctx=replace(house.ctx, store=WatchedStore(house.ctx.store)),  # type: ignore[arg-type]
-        channels={name: WatchedChannel(c) for name, c in house.channels.items()},  # type: ignore[misc]
+        ctx=replace(house.ctx, store=WatchedStore(house.ctx.store)),
+        channels={name: WatchedChannel(c) for name, c in house.channels.items()},
     )
 
 
@@ -205,9 +205,13 @@ async def main(arguments: Sequence[str]) -> None:
 
 
 def _pack() -> Pack:
-    packs = {"quick": rig.quick, "sms_only": rig.sms_only}
-    name = os.environ.get(FAULT_PACK, "")
-    return packs[name]() if name else DEFAULT_PACK
+    match os.environ.get(FAULT_PACK, ""):
+        case "quick":
+            return rig.quick()
+        case "sms_only":
+            return rig.sms_only()
+        case _:
+            return DEFAULT_PACK
 
 
 if __name__ == "__main__":

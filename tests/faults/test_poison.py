@@ -1,5 +1,7 @@
 """F15: one row that nobody can do anything with. Pass: the others are on time, the desk is told."""
 
+from typing import Any
+
 import pytest
 
 from tests.faults.figures import Figures
@@ -117,7 +119,7 @@ async def test_a_damaged_callout_keeps_no_other_village_from_its_next_step(kind:
         _note(f"poison_callout_others_s_{kind}", took)
 
 
-def _start(rig: Rig, **environment: str) -> None:
+def _start(rig: Rig, **environment: Any) -> None:
     arguments = ["serve", "--no-engine"] if rig.kind == "postgresql" else ["serve"]
     rig.start("web", *arguments, module="tests.faults.process", **environment)
     if rig.kind == "postgresql":
@@ -153,7 +155,7 @@ async def _exhausted(rig: Rig, callout_id: object) -> bool:
         " WHERE m.callout_id = $1",
         callout_id,
     )
-    return state == "exhausted"
+    return bool(state == "exhausted")
 
 
 def _note(name: str, seconds: float) -> None:
