@@ -102,6 +102,9 @@ class Officer:
                 await self._try(work)
             except Gone:
                 await asyncio.sleep(1.0)
+            except Refusals as refusals:  # It has run out before it could be signed or released.
+                self._world.note("refused", str(refusals)[:60])
+                return
             except Refusal as refusal:
                 if refusal.code != "wrong_state":
                     raise

@@ -148,6 +148,7 @@ def _calm(chance: random.Random, plan: Plan) -> Plan:
         colour=chance.choice(("red", "red", "orange")),
         habits=_habits(chance, shape),
         until_expired=chance.random() < 0.2,
+        expires_seconds=chance.choice((40.0, 75.0, 150.0, 300.0, 300.0)),
     )
 
 
