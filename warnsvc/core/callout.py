@@ -19,6 +19,20 @@ from typing import assert_never
 
 from contacts.contact import Number
 from warnsvc.core.answer import AnswerKind
+from warnsvc.core.callout_fact import (
+    Answered,
+    AttemptFailed,
+    CallByHand,
+    CancelUnsent,
+    Effect,
+    Fact,
+    GiveUp,
+    Raised,
+    Start,
+    StepDue,
+    Stop,
+    Unreachable,
+)
 from warnsvc.core.pack import TierRule
 from warnsvc.core.round import (
     ATTEMPTS_PER_CHANNEL_MAX,
@@ -56,7 +70,7 @@ __all__ = [
     "Unreachable",
     "decide",
 ]
-"""What rounds are made of is part of what a callout decides about, so it is found here too."""
+"""Facts, effects and what rounds are made of belong to a callout, so they are found here too."""
 
 
 class CalloutState(StrEnum):
@@ -100,80 +114,6 @@ class Callout:
     due_at: datetime | None
     answered_at: datetime | None = None
     late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """His tier opened."""
-
-    tier: int
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StepDue:
-    """The next round is due."""
-
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
-    """An attempt ended without reaching anybody; it is already in `tried`."""
-
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """He said something that counts, or refused."""
-
-    kind: AnswerKind
-    rung: int
-    late: bool
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """A receipt: the rung rises (delivered, ringing, heard), nothing else happens."""
-
-    rung: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """No longer needed. `silent`: because time ran out, not because somebody answered."""
-
-    silent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Every region he was called for is exhausted. What is planned still goes out: it warns him."""
-
-
-Fact = Start | StepDue | AttemptFailed | Answered | Raised | Stop | GiveUp
-
-
-@dataclass(frozen=True, slots=True)
-class CancelUnsent:
-    """Whatever is planned and not yet sent is not needed any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallByHand:
-    """No robot may call him: a task for the desk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """The next tier must not wait. `away`: switched off; otherwise no usable address is left."""
-
-    away: bool
-
-
-Effect = PlanAttempt | CancelUnsent | CallByHand | Unreachable
 
 
 def decide(
