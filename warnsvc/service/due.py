@@ -103,7 +103,8 @@ async def do_due(ctx: Context, due: Due) -> int:
         if ctx.clock.now() >= until:
             return done
     if held_by_others and not done:
-        bulletin_id, ids = held_by_others[0]
+        # He takes from the front; what he is doing now will be done when he lets go.
+        bulletin_id, ids = held_by_others[-1]
         with others_first(bulletin_id):
             done += await _what_can_be(ctx, due, bulletin_id, ids, wait=True) or 0
     return done
