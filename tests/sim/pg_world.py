@@ -21,7 +21,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -51,18 +51,20 @@ CONNECTIONS = 6
 """For each process: more would only queue, one statement being on the wire at a time."""
 _BYTES = frozenset({"body", "leaf", "root"})
 _NOTED = """
-CREATE UNLOGGED TABLE sim_note (n bigserial PRIMARY KEY, xid xid8, what text, noted jsonb);
+CREATE UNLOGGED TABLE sim_note (
+  n bigserial PRIMARY KEY, xid xid8, said_at timestamptz, what text, noted jsonb);
 CREATE INDEX ON sim_note (xid);
 CREATE FUNCTION sim_note() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO sim_note (xid, what, noted) VALUES (pg_current_xact_id(), TG_ARGV[0],
+  INSERT INTO sim_note (xid, said_at, what, noted)
+    VALUES (pg_current_xact_id(), statement_timestamp(), TG_ARGV[0],
     CASE TG_OP WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END);
   RETURN NULL;
 END $$;
 """
 _TAKE_NOTES = (
     "WITH taken AS (DELETE FROM sim_note WHERE xid = pg_current_xact_id_if_assigned()"
-    " RETURNING n, what, noted) SELECT what, noted::text FROM taken ORDER BY n"
+    " RETURNING n, said_at, what, noted) SELECT what, noted::text, said_at FROM taken ORDER BY n"
 )
 
 
@@ -170,8 +172,7 @@ class DyingConnection(asyncpg.Connection):  # type: ignore[misc]
         return await super().execute(query, *args, timeout=timeout)
 
     async def _commit(self, life: Life) -> Any:
-        rows = await super().fetch(_TAKE_NOTES)
-        notes = [_note(what, json.loads(noted)) for what, noted in rows]
+        notes = _in_order(await super().fetch(_TAKE_NOTES))
         self.wrote = bool(notes)
         if not notes:
             return await super().execute("COMMIT")
@@ -183,6 +184,17 @@ class DyingConnection(asyncpg.Connection):  # type: ignore[misc]
             self._protocol.committed = None
         life.point("commit.in")
         return status
+
+
+def _in_order(rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the notes, statement by statement, and within each by key.
+
+    In which order a statement comes upon its rows depends on where they lie, and that on when
+    PostgreSQL has tidied up a page.
+    """
+    notes = [(said_at, _note(what, json.loads(noted))) for what, noted, said_at in rows]
+    notes.sort(key=lambda note: (note[0], note[1][0], note[1][1]))
+    return [note for _, note in notes]
 
 
 def _note(what: str, noted: dict[str, Any]) -> tuple[Any, ...]:
