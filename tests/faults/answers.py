@@ -14,12 +14,13 @@ import random
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.figures import Figures
 from tests.faults.hand import REFUSED, callback, reply_form, send
-from tests.faults.rig import START_SECONDS, Rig, open_rig, roots
+from tests.faults.rig import START_SECONDS, Late, Rig, open_rig, roots
 
 CALLERS = 32
 """Callbacks under way at once."""
@@ -74,6 +75,8 @@ async def _run(rig: Rig, names: list[str], *, answers: int, kills: int, seed: in
     for name in names:
         if not rig[name].running:
             rig[name].start()
+    with suppress(Late):  # what is missing then is lost, and is said so
+        await rig.until(lambda: _all_kept(rig, result), APPLY_SECONDS, every=1.0)
     await rig.until(lambda: _nothing_new(rig), APPLY_SECONDS, "all is applied", every=1.0)
     await _judge(rig, result)
     return result
@@ -110,6 +113,12 @@ async def _kill(rig: Rig, names: list[str], result: Result, *, kills: int, seed:
             file=sys.stderr,
             flush=True,
         )
+
+
+async def _all_kept(rig: Rig, result: Result) -> bool:
+    """Whether what the database did not take at once has come out of the spool."""
+    kept = await rig.one("SELECT COUNT(*) FROM inbound WHERE kind = 'answer'")
+    return bool(kept >= len(result.accepted))
 
 
 async def _nothing_new(rig: Rig) -> bool:

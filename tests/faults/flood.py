@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 GENUINE_CONNECTIONS = 8
-TRIES_MAX = 20
+TRIES_MAX = 100
 
 
 async def _ask(port: int, request: bytes, kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> int:
