@@ -70,10 +70,12 @@ test-sim: $(DEV)  ## Simulate: seeds, every crash point of small plans, planted 
 	$(SIM) --scenario all --seeds 0:$(SEEDS)
 	$(SIM) --sweep
 	$(VENV)/bin/python -m tests.sim.mutants --jobs $(JOBS)
+	$(VENV)/bin/python -m tests.sim.pg_world --seeds 0:9 --twice
 
 sim-long: $(DEV)  ## Simulate for an hour: 20,000 seeds, pairs of crash points.
 	$(SIM) --scenario all --seeds 0:20000
 	$(SIM) --double 20000
+	$(VENV)/bin/python -m tests.sim.pg_world --seeds 0:200 --twice
 
 test-faults: $(DEV)  ## Break real processes, databases, disks, clocks and networks: half an hour.
 	@scripts/debian.sh 'Breaking what is real' postgresql libfaketime nftables iproute2 strace || true
