@@ -136,7 +136,7 @@ class Process:
     @property
     def owner(self) -> str:
         """How the name begins by which leases know it: `LIKE` this."""
-        return f"{socket.gethostname()}:{self.pid}:%"
+        return f"{socket.gethostname()}:{self.pid}%"
 
     @property
     def host(self) -> str:
