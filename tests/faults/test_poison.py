@@ -31,9 +31,6 @@ async def test_a_number_that_breaks_the_adapter_keeps_nobody_else_waiting(kind: 
         assert (await rig.record()).duplicates == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an adapter that raises is tried for ever and opens its carrier's circuit"
-)
 async def test_a_number_that_breaks_the_adapter_is_given_up_and_shuts_no_carrier() -> None:
     """Three tries; then it has failed like a wrong number, and its village goes on."""
     async with open_rig("postgresql") as rig:

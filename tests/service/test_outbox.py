@@ -87,10 +87,10 @@ async def test_one_outcome_that_cannot_be_written_is_looked_up_and_holds_back_no
     record = outbox_module.record_outcomes
     (first,) = await county.rows("SELECT MIN(id) AS id FROM attempt")
 
-    async def refuses_one(unit: object, outcomes: list[Outcome], *, owner: str) -> None:
+    async def refuses_one(unit: object, outcomes: list[Outcome], *, owner: str) -> int:
         if any(outcome.attempt_id == first["id"] for outcome in outcomes):
             raise ValueError("the database cannot hold this")
-        await record(unit, outcomes, owner=owner)  # type: ignore[arg-type]
+        return await record(unit, outcomes, owner=owner)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
         patched.setattr(outbox_module, "record_outcomes", refuses_one)

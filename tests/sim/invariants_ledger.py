@@ -111,8 +111,7 @@ def a_line_in_the_same_commit(_world: "World", step: Step) -> Faults:
 def no_line_without_its_transition(world: "World", step: Step) -> Faults:
     """20 S: what a worker that lost its lease has to say of a send is not told as what became of it.
 
-    That a carrier took it is true whoever says so, also when its receipt was quicker. Missing: a
-    lost answer whose receipt was quicker is still written down as unknown (two_workers 40, 45).
+    That a carrier took it is true whoever says so, also when its receipt was quicker.
     """
     changed = {new.id for old, new in step.changed("attempt")}
     for line in step.lines:
@@ -120,7 +119,7 @@ def no_line_without_its_transition(world: "World", step: Step) -> Faults:
             continue
         for number, state in _attempts_of(line):
             now = world.mirror.attempt[number].state
-            true = state in {"accepted", "cancelled", "unknown", now}  # Or told a second time.
+            true = state in {"accepted", "cancelled", now}  # Or told a second time.
             if number not in changed and not true:
                 yield f"the ledger says that attempt {number} is {state}; it is {now}"
 

@@ -27,6 +27,8 @@ EARLY = timedelta(milliseconds=5)
 """A slot this near is now: a nap is not worth it."""
 ACCOUNT_TRIES_MAX = 3
 """One that always meets "your account is wrong" may itself be what is wrong."""
+RAISES_MAX = 3
+"""Tries of one on which the adapter itself raises; then it has failed like a wrong number."""
 ACCOUNT_PAUSE_SECONDS = 5.0
 """Others go first: the circuit's probe should not be the same one every time."""
 
@@ -119,15 +121,22 @@ class Lane:
             said = await channel.send(self._request(load))
         except Exception as fault:  # a mistake in an adapter must not stop the others
             log.exception("outbox.send_raised", attempt=attempt.id, channel=channel.name)
-            said = SendOutcome(
-                kind=OutcomeKind.UNKNOWN,
-                error_class=ErrorClass.AMBIGUOUS,
-                reason=type(fault).__name__,
-            )
+            # Ours, and no word of the carrier: its circuit is not told.
+            return Sent(attempt, self._raised(attempt, type(fault).__name__), channel.name)
         return Sent(attempt, self._read(attempt, said), channel.name, said)
 
     def _claimed_at(self, load: Load) -> datetime:
         return load.lease_until - timedelta(seconds=self._ctx.settings.lease_seconds)
+
+    def _raised(self, attempt: Claimed, what: str) -> Outcome:
+        """It may have been sent: look it up. One that always raises is given up."""
+        if attempt.send_count >= RAISES_MAX:
+            said = SendOutcome(kind=OutcomeKind.REJECTED, error_class=ErrorClass.OTHER, reason=what)
+        else:
+            said = SendOutcome(
+                kind=OutcomeKind.UNKNOWN, error_class=ErrorClass.AMBIGUOUS, reason=what
+            )
+        return self._read(attempt, said)
 
     def _request(self, load: Load) -> SendRequest:
         attempt, base = load.attempt, self._base

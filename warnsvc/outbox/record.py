@@ -24,6 +24,7 @@ from warnsvc.store.attempt import (
     Outcome,
     flag_numbers,
     load_reasons,
+    load_states,
     record_outcomes,
 )
 from warnsvc.store.bulletin import load_bulletins
@@ -135,9 +136,10 @@ class Recorder:
             await unit.lock_bulletins({*failed, *(a.bulletin_id for a in postponed)})
             needless = await _needless(unit, [a.id for a in postponed])
             batch = [(a, _cancelled(o) if a.id in needless else o, text) for a, o, text in batch]
-            await record_outcomes(unit, [o for _, o, _ in batch], owner=self._owner)
+            touched = await record_outcomes(unit, [o for _, o, _ in batch], owner=self._owner)
             await flag_numbers(unit, [o.attempt_id for _, o, _ in batch if _is_wrong(o)], now=now)
-            await append_lines(unit, _lines(batch, self._owner), now=now)
+            told = batch if touched == len(batch) else await _as_it_is(unit, batch)
+            await append_lines(unit, _lines(told, self._owner), now=now)
             answers = [_answer_fact(a, o, text, now) for a, o, text in batch if text]
             if answers:
                 await insert_inbound(unit, answers)
@@ -177,6 +179,13 @@ async def _needless(unit: Unit, postponed: Sequence[int]) -> set[int]:
         for row in rows
         if not still_wanted(row["purpose"], row["bulletin_state"], row["callout_state"])
     }
+
+
+async def _as_it_is(unit: Unit, batch: list[_Recorded]) -> list[_Recorded]:
+    """Return what holds. A receipt may have been quicker, or the lease was taken from us: what
+    we thought became of those is not what became of them, and the ledger does not say it."""
+    states = await load_states(unit, [a.id for a, _, _ in batch])
+    return [one for one in batch if states.get(one[0].id) == one[1].state]
 
 
 def _cancelled(outcome: Outcome) -> Outcome:

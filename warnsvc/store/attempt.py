@@ -175,17 +175,18 @@ class Outcome(NamedTuple):
 _ENDED = frozenset({"failed", "expired", "undelivered", "cancelled"})
 
 
-async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str) -> None:
-    """Write outcomes of our own leases. What a receipt has already moved on keeps its state.
+async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str) -> int:
+    """Write outcomes of our own leases; returns how many still were.
+
+    What a receipt has already moved on keeps its state.
 
     What goes back to `planned` was not taken by the carrier and is not counted as sent; a refusal
     of our account is, because one that only ever meets those must end some day.
     """
     taken, others = _parted(outcomes)
-    if taken:
-        await _record_taken(unit, taken, owner)
+    touched = await _record_taken(unit, taken, owner) if taken else 0
     if not others:
-        return
+        return touched
     rows = [
         (
             o.attempt_id,
@@ -201,7 +202,7 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
         )
         for o in others
     ]
-    await unit.execute(
+    return touched + await unit.execute(
         "UPDATE attempt SET carrier = g.carrier,"
         " reference = COALESCE(attempt.reference, g.reference),"
         " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = g.error_class,"
@@ -228,10 +229,10 @@ def _parted(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
     return parted
 
 
-async def _record_taken(unit: Unit, outcomes: Sequence[Outcome], owner: str) -> None:
+async def _record_taken(unit: Unit, outcomes: Sequence[Outcome], owner: str) -> int:
     """What nearly all come to, with nothing that it does not need."""
     ids, fences, _, instants, carriers, references, *_ = zip(*outcomes, strict=True)
-    await unit.execute(
+    return await unit.execute(
         "UPDATE attempt SET state = 'accepted', carrier = g.carrier,"
         " reference = COALESCE(attempt.reference, g.reference),"
         " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = NULL, error_text = NULL,"
@@ -263,6 +264,12 @@ async def reap_leases(unit: Unit, *, now: datetime) -> list[int]:
         now,
     )
     return sorted(row["id"] for row in rows)
+
+
+async def load_states(unit: Unit, ids: Sequence[int]) -> dict[int, str]:
+    """Return where attempts are now."""
+    rows = await unit.fetch("SELECT id, state FROM attempt WHERE id = ANY($1)", list(ids))
+    return {row["id"]: row["state"] for row in rows}
 
 
 async def load_reasons(unit: Unit, ids: Sequence[int]) -> list[Row]:
