@@ -9,6 +9,7 @@ so what they show is true of the real path. This module knows the carrier's HTTP
 `channels.simulator` is the other end. It never tries again: that is the caller's decision.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -130,6 +131,7 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 POLL_PAGES_MAX = 200
 """Pages of inbound messages fetched in one poll; the rest comes with the next one."""
 
+_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9._~-]+")
 _URL_SAFE = "/:"
 """Legal in a form value, and plain addresses are then taken over without work."""
 
@@ -247,8 +249,8 @@ class _SimulatedChannel:
             min(int(remaining), self.capabilities.validity_seconds_max),
         )
         return (
-            f"{self._prefix}{validity}&Reference={quote(request.token)}&To={_quoted_number(request.to)}"
-            f"&StatusCallback={quote(request.callback_url, safe=_URL_SAFE)}"
+            f"{self._prefix}{validity}&Reference={_quoted_token(request.token)}&To={_quoted_number(request.to)}"
+            f"&StatusCallback={_quoted_callback(request.callback_url, request.token)}"
             f"&Language={_quoted_text(request.language)}&Text={_quoted_text(request.text)}"
         ).encode("ascii")
 
@@ -439,6 +441,22 @@ class SimulatedVoice(_SimulatedChannel):
 @lru_cache(maxsize=segment.CACHED_TEXTS_MAX)
 def _quoted_text(text: str) -> str:
     return quote(text, safe="")
+
+
+def _quoted_token(token: str) -> str:
+    return token if _PLAIN_TOKEN.fullmatch(token) else quote(token, safe="")
+
+
+def _quoted_callback(url: str, token: str) -> str:
+    """Quote all but the token at its end, which is made of letters that need none."""
+    if url.endswith(token) and _PLAIN_TOKEN.fullmatch(token):
+        return _quoted_base(url[: len(url) - len(token)]) + token
+    return quote(url, safe=_URL_SAFE)
+
+
+@lru_cache(maxsize=segment.CACHED_TEXTS_MAX)
+def _quoted_base(url: str) -> str:
+    return quote(url, safe=_URL_SAFE)
 
 
 def _quoted_number(number: str) -> str:

@@ -47,6 +47,8 @@ class Claimer:
         self._owner = owner
         self._texts: OrderedDict[int, _Words] = OrderedDict()
         self._limits = {kind: _limits(lane.channel.capabilities) for kind, lane in lanes.items()}
+        self._more: set[str] = set()
+        """Channels of which the last claim took all that it was allowed: there will be more."""
         self.opens_at: datetime | None = None
         """When a lane that is held back by its pace or circuit may claim again."""
 
@@ -56,6 +58,7 @@ class Claimer:
         wanted = [kind for kind in self._lanes if self._room(kind) > 0]
         if not wanted or not (wanted := await self._due(wanted)):
             return 0
+        self._more.clear()
         now = self._ctx.clock.now()
         loads: list[tuple[Lane, Load]] = []
         async with self._ctx.store.unit() as unit:
@@ -75,6 +78,8 @@ class Claimer:
         return room if room >= (batch + 1) // 2 else 0
 
     async def _due(self, kinds: Sequence[str]) -> list[str]:
+        if self._more.issuperset(kinds):
+            return list(kinds)
         async with self._ctx.store.view() as unit:
             return sorted(await due_channels(unit, kinds, now=self._ctx.clock.now()))
 
@@ -97,6 +102,8 @@ class Claimer:
             limit=min(allowed, units),
             channel=lane.kind,
         )
+        if len(claimed) == min(allowed, units):
+            self._more.add(lane.kind)
         claimed = await self._polite(unit, lane, claimed, now)
         if not claimed:
             return []

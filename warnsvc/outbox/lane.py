@@ -73,6 +73,7 @@ class Lane:
         concurrency: int,
         alive: Callable[[datetime], bool],
         done: Callable[[Sent], None],
+        hungry: Callable[[], None] = lambda: None,
     ) -> None:
         """`alive`: whether the others have counted on this process since it claimed something
         at that instant; if not, they may have taken it over."""
@@ -83,6 +84,9 @@ class Lane:
         self._base = ctx.settings.public_url
         self._alive = alive
         self._done = done
+        self._hungry = hungry
+        self._low = ctx.settings.claim_batch // 2
+        """When so few are left, more are asked for: before the last one has been sent."""
         self._queue: asyncio.Queue[Load] = asyncio.Queue()
 
     @property
@@ -99,6 +103,8 @@ class Lane:
         clock = self._ctx.clock
         while True:
             load = await self._queue.get()
+            if self._queue.qsize() == self._low:
+                self._hungry()
             now = clock.now()
             if load.slot_at - now > EARLY:
                 await clock.sleep_until(load.slot_at)

@@ -52,6 +52,7 @@ class Outbox:
                 concurrency=ctx.settings.dispatch_concurrency,
                 alive=alive,
                 done=self._recorder.add,
+                hungry=self.wake,
             )
             for kind, channel in channels.items()
         }
