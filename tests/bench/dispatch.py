@@ -15,6 +15,7 @@ import aiohttp
 
 from channels.base import SendRequest
 from channels.simulated import SimulatedSms
+from contacts.region import Region, RegionLevel
 from tests.bench import house as houses
 from tests.bench.report import Report
 from warnsvc.app import House
@@ -118,17 +119,17 @@ async def _accepted(opened: House) -> int:
     return int(row["n"])
 
 
-def _villages(count: int) -> list[houses.Region]:
-    county = houses.Region(
-        code="990100000000", parent_code=None, level=houses.RegionLevel.COUNTY, name="量测县"
+def _villages(count: int) -> list[Region]:
+    county = Region(
+        code="990100000000", parent_code=None, level=RegionLevel.COUNTY, name="量测县"
     )
     return [
         county,
         *(
-            houses.Region(
+            Region(
                 code=f"9901{n:08d}",
                 parent_code=county.code,
-                level=houses.RegionLevel.VILLAGE,
+                level=RegionLevel.VILLAGE,
                 name=f"村{n}",
             )
             for n in range(1, count + 1)
