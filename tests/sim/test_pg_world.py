@@ -7,6 +7,12 @@ import pytest
 from tests.sim.pg_world import Database, PgWorld
 from tests.sim.scenario import draw
 
+pytestmark = [
+    # A process that dies drops what it had not begun; nobody is there to await it.
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 
 @pytest.fixture(scope="module")
 def database(postgresql_dsn: str) -> Iterator[Database]:
