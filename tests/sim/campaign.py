@@ -18,11 +18,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from tests.faults.figures import FAULTS_JSON, Figures
 from tests.sim.plan import Plan
 from tests.sim.scenario import draw, names, run, small, small_names
 from tests.sim.shrink import shrink_and_tell
 from tests.sim.world import Result
 
+SIM_JSON = FAULTS_JSON.with_name("sim.json")
 TRACE_LINES = 40
 CHUNK = 20
 """Runs that a worker takes at a time."""
@@ -164,7 +166,24 @@ def _run_all(jobs: list[Job], processes: int, keep_going: bool) -> int:
             _say(done, len(jobs), began, hours, crashes)
     _say(done, len(jobs), began, hours, crashes)
     print(f"{sends} sends, {copies} copies taken, {len(failed)} violations")
+    wall = time.monotonic() - began
+    note = f"{len(failed)} violations; {crashes} crashes, {hours:.0f} simulated hours, {wall:.0f} s"
+    keep(_name(jobs), done, "runs", f"{note}; commit {_commit()}")
     return 1 if failed else 0
+
+
+def keep(name: str, value: float, unit: str, note: str) -> None:
+    """Put a figure into build/sim.json, for the page of results."""
+    figures = Figures()
+    figures.add(name, value, unit, note)
+    figures.write(SIM_JSON)
+
+
+def _name(jobs: list[Job]) -> str:
+    if jobs[0].small:
+        return "sweep_double" if len(jobs[0].points) > 1 else "sweep_single"
+    scenarios = {job.scenario for job in jobs}
+    return f"seeds_{scenarios.pop() if len(scenarios) == 1 else 'all'}"
 
 
 def _lived(jobs: list[Job], processes: int) -> Iterator[Told]:

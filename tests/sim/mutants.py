@@ -21,6 +21,7 @@ from importlib import import_module
 from types import CodeType, FunctionType
 from typing import Any
 
+from tests.sim.campaign import keep
 from tests.sim.mutant_list import MUTANTS, Edit, Mutant
 from tests.sim.scenario import draw, run
 
@@ -137,6 +138,9 @@ def main() -> int:
     survivors = [caught.mutant for caught in _hunted(chosen, given.jobs) if not _tell(caught)]
     took = time.monotonic() - began
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants caught in {took:.0f} s")
+    if not given.only:
+        caught = len(chosen) - len(survivors)
+        keep("mutants_caught", caught, "mutants", f"of {len(chosen)}, {took:.0f} s")
     if survivors:
         print("survived:", *survivors)
     return 1 if survivors else 0
