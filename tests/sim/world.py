@@ -286,7 +286,8 @@ class World:
     def _moves(self, attempt: Any) -> bool:
         if attempt.state == "unknown":
             # Where nobody can be asked, a notice waits half an hour for its end.
-            return attempt.purpose == "call" or attempt.channel in self.plan.lookups
+            over = seconds(attempt.valid_until) <= self.now()
+            return over or attempt.purpose == "call" or attempt.channel in self.plan.lookups
         return attempt.state in {"planned", "sending"}
 
     # Time and trace ----------------------------------------------------------------------------
