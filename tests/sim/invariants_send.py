@@ -131,6 +131,8 @@ def note_who_is_wanted(world: "World", step: Step) -> Faults:
     for _, new in step.changed("bulletin"):
         if new.state in {"lifted", "expired", "superseded"}:
             watch.ended.setdefault(new.id, step.at)
+    # One commit may hold a claim and, after it, its bulletin's end: the lane finds its time over.
+    ending = {new.id for _, new in step.changed("bulletin")}
     for old, new in step.of("attempt"):
         if new.state != "sending" or (old is not None and old.state == "sending"):
             continue
@@ -138,7 +140,8 @@ def note_who_is_wanted(world: "World", step: Step) -> Faults:
         watch.claim[new.id] = (
             step.at, new.lease_owner, seconds(new.lease_until), watch.requests[new.id]
         )
-        if new.purpose == "call" and (why := _unwanted(world, new)):
+        known = new.bulletin_id not in ending
+        if new.purpose == "call" and known and (why := _unwanted(world, new)):
             yield f"attempt {new.id} is claimed although {why}"
 
 
