@@ -204,3 +204,44 @@ async def test_a_hard_limit_of_the_carrier_holds_for_red_too(store: Store) -> No
     begun = [t.at for t in county.voice.taken if t.to == village.first.phone.address]
     assert all(b - a >= timedelta(seconds=600) for a, b in pairwise(begun))
     await county.finish()
+
+
+async def test_a_probe_that_could_not_be_sent_is_not_waited_for(store: Store) -> None:
+    """Its carrier asked for a pause: the circuit stays open until the pause is over, not longer."""
+    county = await County.build(store, villages=8, tiers=1)
+    county.sms.always(Throttle(1.0, error_class=ErrorClass.DOWN))
+    await county.red_warning()
+    (opened,) = await county.rows("SELECT probe_at FROM circuit WHERE state = 'open'")
+    pause = opened["probe_at"] + timedelta(seconds=5)
+    async with store.unit() as unit:
+        await unit.execute("UPDATE pace SET next_at = $1 WHERE name = 'carrier:fake-sms'", pause)
+    tries = len(county.sms.tries)
+    await county.move_to(opened["probe_at"])
+
+    await county.outbox.step()
+
+    (waiting,) = await county.rows("SELECT state FROM circuit WHERE name = 'fake-sms'")
+    assert (waiting["state"], len(county.sms.tries)) == ("open", tries)
+    county.sms.always(None)
+    await county.move_to(pause)
+    await county.outbox.step()
+    assert len(county.sms.tries) == tries + 1
+    (closed,) = await county.rows("SELECT state FROM circuit WHERE name = 'fake-sms'")
+    assert closed["state"] == "closed"
+    await county.finish()
+
+
+async def test_what_a_carrier_says_is_kept_without_the_numbers_in_it(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    number = village.first.phone.address
+    county.sms.script(Reject(ErrorClass.CONFIG, f"sender may not write to {number}"))
+
+    await county.red_warning()
+
+    (circuit,) = await county.rows("SELECT last_error FROM circuit WHERE name = 'fake-sms'")
+    lines = await county.rows("SELECT body FROM ledger_line WHERE act = 'circuit.changed'")
+    assert "sender may not write to" in circuit["last_error"]
+    assert number not in circuit["last_error"]
+    assert lines
+    assert all(number.encode() not in bytes(line["body"]) for line in lines)

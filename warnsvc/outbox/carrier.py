@@ -14,8 +14,10 @@ from channels.errors import ErrorClass
 from warnsvc.core.circuit import Circuit, CircuitState, Told, decide
 from warnsvc.core.ledger import Line
 from warnsvc.core.pace import throttled
+from warnsvc.logging import mask_numbers
 from warnsvc.outbox.claim import paces_of
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.store.inbound import clean
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.pace import (
     end_channel_alarm,
@@ -31,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 OK_EVERY = timedelta(seconds=5)
 """How often a carrier that works is written down as working."""
+WORDS_CHARS_MAX = 200
+"""Enough of a carrier's words to know what is wrong."""
 
 
 class CarrierWatch:
@@ -46,7 +50,7 @@ class CarrierWatch:
         if channel.capabilities.many_hosts:
             return  # one endpoint that is down says nothing of the others
         now = self._ctx.clock.now()
-        told = [(_told(s), f"{s.code} {s.reason}".strip()[:200]) for s in said]
+        told = [(_told(s), _words(s)) for s in said]
         pause = max((s.retry_after for s in said if _too_fast(s)), default=None)
         if pause is None and self._is_old_news(channel.name, told, now):
             return
@@ -95,6 +99,11 @@ class CarrierWatch:
 
 def _too_fast(said: SendOutcome) -> bool:
     return said.kind is OutcomeKind.THROTTLED and said.error_class is ErrorClass.THROTTLED
+
+
+def _words(said: SendOutcome) -> str:
+    """A carrier may name the callee's number; the ledger keeps these words for ever."""
+    return mask_numbers(clean(f"{said.code} {said.reason}".strip(), WORDS_CHARS_MAX))
 
 
 def _told(said: SendOutcome) -> Told:

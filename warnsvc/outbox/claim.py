@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from channels.base import Capabilities, Channel
-from warnsvc.core.circuit import probing
+from warnsvc.core.circuit import Circuit, probing
 from warnsvc.core.pace import Bucket, CalleeLimit, callee_due, open_units, opens_at, take
 from warnsvc.outbox.lane import Lane, Load
 from warnsvc.service.context import Context
+from warnsvc.service.priority import is_urgent
 from warnsvc.store.attempt import Claimed, claim, due_channels, put_back
 from warnsvc.store.pace import (
     hold_buckets,
@@ -27,8 +28,6 @@ from warnsvc.store.port import Unit
 
 MESSAGES_KEPT = 4_096
 """Texts kept in memory: a bulletin has a handful, superiors' listings a few hundred."""
-URGENT_BELOW = 10
-"""Priorities of a live red warning (`service.step.priority_of`): it passes courtesy."""
 SMS = "sms"
 
 
@@ -84,7 +83,7 @@ class Claimer:
             return sorted(await due_channels(unit, kinds, now=self._ctx.clock.now()))
 
     async def _claim_for(self, unit: Unit, lane: Lane, now: datetime) -> list[Load]:
-        allowed = await self._allowed(unit, lane, now)
+        allowed, to_probe = await self._allowed(unit, lane, now)
         if allowed == 0:
             return []
         paces = paces_of(lane.channel)
@@ -107,6 +106,8 @@ class Claimer:
         claimed = await self._polite(unit, lane, claimed, now)
         if not claimed:
             return []
+        if to_probe is not None:
+            await save_circuit(unit, probing(to_probe, now))
         await self._fetch_texts(unit, claimed)
         slots = await self._slots(unit, lane, buckets, claimed, now)
         return [self._load(a, slot, lease_until) for a, slot in zip(claimed, slots, strict=True)]
@@ -114,24 +115,24 @@ class Claimer:
     def _again(self, at: datetime) -> None:
         self.opens_at = min(self.opens_at or at, at)
 
-    async def _allowed(self, unit: Unit, lane: Lane, now: datetime) -> int:
-        """Return how many the lane's room and the carrier's circuit allow."""
+    async def _allowed(self, unit: Unit, lane: Lane, now: datetime) -> tuple[int, Circuit | None]:
+        """Return how many the lane's room and the carrier's circuit allow.
+
+        With the circuit, held, when what is claimed will be its probe: it is under way only once
+        there is something to send.
+        """
         room = self._room(lane.kind)
         circuits = await load_circuits(unit)
         circuit = circuits.get(lane.channel.name)
         if circuit is None or (probes := circuit.may_send(now)) is None:
-            return room
+            return room, None
         if probes == 0:
             assert circuit.probe_at is not None
             self._again(circuit.probe_at)
-            return 0
+            return 0, None
         held = await hold_circuit(unit, circuit.name, now=now)
         probes = held.may_send(now)
-        if probes is None:
-            return room
-        if probes:
-            await save_circuit(unit, probing(held, now))
-        return probes
+        return (room, None) if probes is None else (probes, held)
 
     async def _polite(
         self, unit: Unit, lane: Lane, claimed: list[Claimed], now: datetime
@@ -151,7 +152,7 @@ class Claimer:
         kept, later = [], []
         for attempt in claimed:
             known = starts.setdefault(attempt.address, [])
-            due = callee_due(known, limits, now, urgent=attempt.priority < URGENT_BELOW)
+            due = callee_due(known, limits, now, urgent=is_urgent(attempt.priority))
             if due > now:
                 later.append((attempt.id, due))
             else:

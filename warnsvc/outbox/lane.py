@@ -28,7 +28,7 @@ EARLY = timedelta(milliseconds=5)
 ACCOUNT_TRIES_MAX = 3
 """One that always meets "your account is wrong" may itself be what is wrong."""
 RAISES_MAX = 3
-"""Tries of one on which the adapter itself raises; then it has failed like a wrong number."""
+"""Tries of one on which the adapter itself raises; then it has failed."""
 ACCOUNT_PAUSE_SECONDS = 5.0
 """Others go first: the circuit's probe should not be the same one every time."""
 
@@ -53,7 +53,7 @@ class Sent:
     outcome: Outcome | None
     carrier: str
     said: SendOutcome | None = None
-    """None when the carrier was not asked."""
+    """None when the carrier was not asked, or the adapter raised: then it said nothing."""
 
     @property
     def answer(self) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from channels.base import Channel, ReceiptEvent
 from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.ledger import Line
@@ -26,8 +28,10 @@ from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts
 from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.ledger import append_lines
-from warnsvc.store.port import Row, Unit
+from warnsvc.store.port import Row, RowBusy, Unit
 from warnsvc.store.unknown import Settled, hold_unknowns, settle_unknowns
+
+log = structlog.get_logger(__name__)
 
 RESEND_MAX = 2
 """Without any word of it, a red one is sent once more and no oftener (DESIGN law 3)."""
@@ -54,12 +58,18 @@ class LookedUp:
 
 
 async def resolve_unknowns(ctx: Context, looked_up: Iterable[LookedUp]) -> None:
-    """Settle unknowns by what the look-ups said, one unit a bulletin. Raises StoreFault."""
+    """Settle unknowns by what the look-ups said, one unit a bulletin. Raises StoreFault.
+
+    Those of a bulletin that somebody holds are looked up again; they keep no other's waiting.
+    """
     by_bulletin: dict[int, dict[int, LookedUp]] = {}
     for one in looked_up:
         by_bulletin.setdefault(one.bulletin_id, {})[one.attempt_id] = one
     for bulletin_id, some in sorted(by_bulletin.items()):
-        await _resolve(ctx, bulletin_id, some)
+        try:
+            await _resolve(ctx, bulletin_id, some)
+        except RowBusy:
+            log.info("unknown.bulletin_held", bulletin=bulletin_id, count=len(some))
     if by_bulletin:
         await ctx.store.wake(WAKE_WORK, WAKE_BOARD)
 
