@@ -18,7 +18,7 @@ VENV := .venv
 RUN := $(VENV)/.stamp-run
 DEV := $(VENV)/.stamp-dev
 PYTEST := $(VENV)/bin/python -m pytest
-QUICK := not (browser or bench or slow or faults or faults_long)
+QUICK := not (browser or bench or slow or carriers or faults or faults_long)
 SIM := $(VENV)/bin/python -m tests.sim --jobs $(JOBS)
 
 export PYTHON

@@ -1,7 +1,8 @@
 """The channel port: values in, values out.
 
+    check ──► None, or why this text cannot be sent here        when it is written, not at 3 a.m.
     send ──► accepted(reference) | rejected(class) | throttled(retry_after) | unknown(reason)
-    carrier ──► parse_receipts / parse_inbound ──► ReceiptEvent / InboundEvent
+    carrier ──► parse_receipts / parse_inbound ──► ReceiptEvent / InboundEvent ──► reply
 
 `send` never raises for anything a carrier does; it returns an outcome. Receipts can come before
 `send` returns, twice, out of order, or never, so our own token is in every callback address and
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from channels.errors import ErrorClass
 
@@ -55,9 +56,16 @@ class Capabilities:
     """What a carrier can do, as data; the planner reads it and says why it refuses."""
 
     kind: ChannelKind
+    countries: frozenset[str] = frozenset({"*"})
+    """Country calling codes (`86`) that it reaches; `*` means all."""
     inbound_countries: frozenset[str] = frozenset()
-    """Country calling codes (`86`) from which replies reach us; `*` means all."""
+    """Country calling codes from which replies reach us; `*` means all."""
     dtmf: bool = False
+    """It listens for a key during a call."""
+    amd: bool = False
+    """It tells a person from a machine that picks up."""
+    receipts: bool = True
+    """It says whether a message arrived."""
     free_text: bool = True
     links_allowed: bool = True
     chars_max: int = 1600
@@ -72,6 +80,9 @@ class Capabilities:
     can_lookup: bool = False
     can_poll: bool = False
     languages: frozenset[str] = frozenset({"*"})
+    """What it can carry or speak; `*` means all."""
+    plays: bool = False
+    """It plays a recording, and so says anything in any language."""
     per_callee: tuple[PerCalleeLimit, ...] = ()
     paces: tuple[PaceLimit, ...] = ()
     """Further paces to keep beside `per_second`, which is the carrier's."""
@@ -92,8 +103,50 @@ class SendRequest:
     """Where receipts and key presses go; holds the token."""
     answer_url: str = ""
     """A link that answers for the callee, where links are allowed; webhooks always get it."""
-    fields: Mapping[str, str] = field(default_factory=dict)
-    """Structured facts for carriers that take templates or documents (webhooks)."""
+    form: str = "call"
+    """Which of our message forms the text is: carriers with templates choose by it."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What the text was made of, for carriers that take templates or documents: JSON values."""
+    audio_url: str = ""
+    """A recording of the text, when somebody has made one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A text that is to be sent some day, for `check`. Its parts mean what SendRequest's mean."""
+
+    text: str
+    language: str
+    form: str = "call"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    recorded: bool = False
+    """Whether there is a recording of it."""
+
+
+class Obstacle(StrEnum):
+    """Why a carrier cannot send a text."""
+
+    TOO_LONG = "too_long"
+    """More characters than it takes."""
+    NO_TEMPLATE = "no_template"
+    """It sends approved templates only, and none is set up for this form and language."""
+    FIELD_TOO_LONG = "field_too_long"
+    """One value of its template is longer than it allows."""
+    LINK = "link"
+    """The text holds a link or a phone number, which it would block."""
+    NO_VOICE = "no_voice"
+    """It cannot speak this language, and there is no recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsendable:
+    """Why a text cannot be sent, before anybody tries. `limit` and `given`: characters."""
+
+    obstacle: Obstacle
+    field: str = ""
+    """Which value, when it is one of several."""
+    limit: int = 0
+    given: int = 0
 
 
 class OutcomeKind(StrEnum):
@@ -182,6 +235,29 @@ class CallbackRequest:
     body: bytes
     token: str = ""
     """From the path, when the callback is about one try."""
+    method: str = "POST"
+    remote: str = ""
+    """The address it came from, as far as our own proxies can be believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReply:
+    """What the carrier hears once its callback is on disk."""
+
+    status: int = 204
+    body: str = ""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """A try that is looked up. Some carriers find it by our token; others need the rest."""
+
+    token: str
+    to: str = ""
+    text: str = ""
+    sent_at: datetime | None = None
+    reference: str = ""
 
 
 class SignatureInvalid(Exception):
@@ -214,7 +290,7 @@ class Channel(Protocol):
         """Ask the carrier to stop a queued message or a live call. True when it did."""
         ...
 
-    async def lookup(self, token: str) -> list[ReceiptEvent] | None:
+    async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         """Ask what became of a try. Empty: the carrier has never seen it; None: no answer."""
         ...
 
@@ -230,6 +306,18 @@ class Channel(Protocol):
         """Read a reply or key press. Raises SignatureInvalid, CallbackMalformed."""
         ...
 
+    def wants_words(self, request: CallbackRequest) -> bool:
+        """Whether `reply` must say the text of the try once more. Called for genuine ones only."""
+        ...
+
+    def reply(self, request: CallbackRequest, words: SendRequest | None) -> CallbackReply:
+        """Return what the carrier hears. `words`: the try, if wanted and known. Never raises."""
+        ...
+
+    def check(self, words: Words) -> Unsendable | None:
+        """Return why a text cannot be sent here, or None. Asks nobody."""
+        ...
+
     def estimate(self, text: str, count: int) -> Estimate:
         """Return parts and time for `count` sends of `text`."""
         ...
@@ -239,10 +327,63 @@ class Channel(Protocol):
         ...
 
 
+class PlainChannel:
+    """What most carriers do where the port lets them differ. Adapters inherit it."""
+
+    capabilities: Capabilities
+
+    async def cancel(self, reference: str) -> bool:
+        """It cannot take anything back."""
+        return False
+
+    async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
+        """It cannot be asked."""
+        return None
+
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
+        """It keeps nothing to fetch."""
+        return []
+
+    def wants_words(self, request: CallbackRequest) -> bool:
+        """It needs no words of ours."""
+        return False
+
+    def reply(self, request: CallbackRequest, words: SendRequest | None) -> CallbackReply:
+        """204 is enough."""
+        return CallbackReply()
+
+    def check(self, words: Words) -> Unsendable | None:
+        """Any text that is short enough, and that it can say."""
+        capabilities, given = self.capabilities, len(words.text)
+        if given > capabilities.chars_max:
+            return Unsendable(
+                obstacle=Obstacle.TOO_LONG, limit=capabilities.chars_max, given=given
+            )
+        if capabilities.kind is ChannelKind.VOICE and not can_say(capabilities, words):
+            return Unsendable(obstacle=Obstacle.NO_VOICE)
+        return None
+
+
+def can_say(capabilities: Capabilities, words: Words) -> bool:
+    """Return whether a carrier can speak or play these words."""
+    if not capabilities.languages.isdisjoint({"*", words.language}):
+        return True
+    return words.recorded and capabilities.plays
+
+
+def reaches(capabilities: Capabilities, address: str) -> bool:
+    """Return whether a carrier sends to this address's country."""
+    return _among(address, capabilities.countries)
+
+
 def inbound_possible(capabilities: Capabilities, address: str) -> bool:
     """Return whether a reply from this address can reach us. Source: carriers.md §0.1."""
+    return _among(address, capabilities.inbound_countries)
+
+
+def _among(address: str, countries: frozenset[str]) -> bool:
     digits = address.lstrip("+")
-    return any(code == "*" or digits.startswith(code) for code in capabilities.inbound_countries)
+    return any(code == "*" or digits.startswith(code) for code in countries)
 
 
 def registered(channels: Sequence[Channel]) -> dict[str, Channel]:

@@ -29,9 +29,11 @@ from channels.base import (
     ChannelKind,
     Estimate,
     InboundEvent,
+    Inquiry,
     OutcomeKind,
     PaceLimit,
     PerCalleeLimit,
+    PlainChannel,
     ReceiptEvent,
     ReceiptWord,
     SendOutcome,
@@ -136,7 +138,7 @@ _URL_SAFE = "/:"
 """Legal in a form value, and plain addresses are then taken over without work."""
 
 
-class _SimulatedChannel:
+class _SimulatedChannel(PlainChannel):
     """What both channels share: the account, the connection, the reading of callbacks."""
 
     resource: ClassVar[str]
@@ -191,8 +193,9 @@ class _SimulatedChannel:
         status, answer = await self._ask("POST", url)
         return status == 200 and answer.get("cancelled") is True
 
-    async def lookup(self, token: str) -> list[ReceiptEvent] | None:
+    async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         """Ask what became of a try. An empty list: the carrier has never seen it."""
+        token = inquiry.token
         status, answer = await self._ask("GET", self._url.with_query(Reference=token))
         if status != 200:
             return None

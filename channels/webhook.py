@@ -36,6 +36,7 @@ from channels.base import (
     Estimate,
     InboundEvent,
     OutcomeKind,
+    PlainChannel,
     ReceiptEvent,
     ReceiptWord,
     SendOutcome,
@@ -99,7 +100,7 @@ _WRAPS_IPV4 = (_NAT64, ipaddress.ip_network("2002::/16"), ipaddress.ip_network("
 """IPv6 ranges that lead to an IPv4 address inside them."""
 
 
-class WebhookChannel:
+class WebhookChannel(PlainChannel):
     """Signed requests to endpoints; one secret (two during a rotation) for all of them."""
 
     def __init__(
@@ -147,18 +148,6 @@ class WebhookChannel:
             return outcome_of(_connection_fault(error))
         except (ClientError, TimeoutError, OSError) as error:
             return outcome_of(fault_of(error))
-
-    async def cancel(self, reference: str) -> bool:
-        """An endpoint cannot take a message back; a lifting is a message of its own."""
-        return False
-
-    async def lookup(self, token: str) -> list[ReceiptEvent] | None:
-        """An endpoint cannot be asked; sending again under the same token is harmless."""
-        return None
-
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
-        """An endpoint calls us; it keeps nothing to fetch."""
-        return []
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Read an endpoint's word about a message; an answer gives an empty list."""

@@ -41,6 +41,8 @@ class CarrierRig:
     impatient: Channel
     good_address = PHONE
     bad_address = "12345"
+    signs_body = True
+    stamps_time = True
 
     def __init__(self, config: CarrierConfig = CONFIG) -> None:
         self.timeline = ManualTimeline(START)

@@ -11,6 +11,7 @@ from channels import signature
 from channels.base import (
     CallbackMalformed,
     CallbackRequest,
+    Inquiry,
     OutcomeKind,
     ReceiptWord,
     SendRequest,
@@ -212,7 +213,7 @@ async def test_a_look_up_that_cannot_be_read_is_no_answer(carrier: Carrier, answ
     carrier.answer = answer
     channel = sms(carrier.url)
 
-    assert await channel.lookup("tok-1") is None
+    assert await channel.lookup(Inquiry(token="tok-1")) is None
     assert await channel.cancel("SM1") is False
     await channel.close()
 

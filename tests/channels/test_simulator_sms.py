@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from channels.base import OutcomeKind, ReceiptEvent, ReceiptWord, SendRequest
+from channels.base import Inquiry, OutcomeKind, ReceiptEvent, ReceiptWord, SendRequest
 from channels.errors import ErrorClass
 from channels.simulator import Condition, OutageKind
 from channels.simulator.habit import BY_NAME
@@ -116,7 +116,7 @@ async def test_duplicates_and_losses_are_of_receipts_only(sms: SmsRig) -> None:
     await sms.timeline.advance(10)
 
     assert words(sms) == []
-    found = await sms.channel.lookup("tok-1")
+    found = await sms.channel.lookup(Inquiry(token="tok-1"))
     assert found is not None
     assert [event.word for event in found] == [W.ACCEPTED, W.SENT, W.DELIVERED]
 
@@ -127,7 +127,7 @@ async def test_a_lost_request_was_never_seen(sms: SmsRig) -> None:
     sms.behave(lose_request=0.0)
 
     assert outcome.kind is OutcomeKind.UNKNOWN
-    assert await sms.channel.lookup("tok-1") == []
+    assert await sms.channel.lookup(Inquiry(token="tok-1")) == []
 
 
 async def test_a_carrier_out_of_service_leaves_the_outcome_unknown(sms: SmsRig) -> None:

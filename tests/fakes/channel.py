@@ -25,7 +25,9 @@ from channels.base import (
     ChannelKind,
     Estimate,
     InboundEvent,
+    Inquiry,
     OutcomeKind,
+    PlainChannel,
     ReceiptEvent,
     ReceiptWord,
     SendOutcome,
@@ -101,7 +103,7 @@ class Taken:
         return self.request.text
 
 
-class FakeChannel:
+class FakeChannel(PlainChannel):
     """Implements `channels.base.Channel`."""
 
     def __init__(self, kind: ChannelKind, *, clock: Callable[[], datetime], name: str = "") -> None:
@@ -244,10 +246,10 @@ class FakeChannel:
                 return True
         return False
 
-    async def lookup(self, token: str) -> list[ReceiptEvent] | None:
+    async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         if not self.answers_lookups:
             return None
-        found = [taken for taken in self.taken if taken.request.token == token]
+        found = [taken for taken in self.taken if taken.request.token == inquiry.token]
         for taken in found:
             if not taken.events:
                 self.receipt(taken, ReceiptWord.ACCEPTED)

@@ -15,6 +15,8 @@ from tests.fakes.clock import ManualClock
 class FakeRig:
     good_address = "+8615400000001"
     bad_address = "12345"
+    signs_body = True
+    stamps_time = True
 
     def __init__(self) -> None:
         self.clock = ManualClock()

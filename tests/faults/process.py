@@ -159,9 +159,9 @@ class WatchedChannel:
         maybe_die("after_send")
         return outcome
 
-    async def lookup(self, token: str) -> Any:
+    async def lookup(self, inquiry: Any) -> Any:
         maybe_die("before_lookup")
-        return await self._channel.lookup(token)
+        return await self._channel.lookup(inquiry)
 
 
 def watched(house: House) -> House:

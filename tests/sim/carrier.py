@@ -17,6 +17,7 @@ from channels.base import (
     CallbackRequest,
     Capabilities,
     ChannelKind,
+    Inquiry,
     OutcomeKind,
     ReceiptEvent,
     ReceiptWord,
@@ -286,9 +287,9 @@ class Wire(FakeChannel):
         self._life.point("send.after")
         return outcome
 
-    async def lookup(self, token: str) -> list[ReceiptEvent] | None:
+    async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         self._life.point("lookup.before")
-        seen = await self._carrier.look_up(token)
+        seen = await self._carrier.look_up(inquiry.token)
         self._life.point("lookup.after")
         return seen
 

@@ -7,13 +7,13 @@ reads, so that ten of them keep to one carrier's pace. It never sends.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from channels.base import Capabilities, Channel
 from warnsvc.core.circuit import Circuit, probing
 from warnsvc.core.pace import Bucket, CalleeLimit, callee_due, open_units, opens_at, take
 from warnsvc.outbox.lane import Lane, Load
 from warnsvc.service.context import Context
+from warnsvc.service.outgoing import Spoken, load_spoken
 from warnsvc.service.priority import is_urgent
 from warnsvc.store.attempt import Claimed, claim, due_channels, put_back
 from warnsvc.store.pace import (
@@ -31,12 +31,6 @@ MESSAGES_KEPT = 4_096
 SMS = "sms"
 
 
-class _Words(NamedTuple):
-    text: str
-    language: str
-    parts: int
-
-
 class Claimer:
     """Fills the lanes of one process."""
 
@@ -44,7 +38,7 @@ class Claimer:
         self._ctx = ctx
         self._lanes = dict(sorted(lanes.items()))
         self._owner = owner
-        self._texts: OrderedDict[int, _Words] = OrderedDict()
+        self._texts: OrderedDict[int, Spoken] = OrderedDict()
         self._limits = {kind: _limits(lane.channel.capabilities) for kind, lane in lanes.items()}
         self._more: set[str] = set()
         """Channels of which the last claim took all that it was allowed: there will be more."""
@@ -165,12 +159,7 @@ class Claimer:
     async def _fetch_texts(self, unit: Unit, claimed: Sequence[Claimed]) -> None:
         missing = {a.message_id for a in claimed} - self._texts.keys()
         if missing:
-            rows = await unit.fetch(
-                "SELECT id, text, language, parts FROM message WHERE id = ANY($1)", list(missing)
-            )
-            self._texts.update(
-                (row["id"], _Words(row["text"], row["language"], row["parts"])) for row in rows
-            )
+            self._texts.update(await load_spoken(self._ctx, unit, list(missing)))
 
     async def _slots(
         self,
@@ -187,9 +176,8 @@ class Claimer:
         return slots
 
     def _load(self, attempt: Claimed, slot_at: datetime, lease_until: datetime) -> Load:
-        words = self._texts[attempt.message_id]
         token = self._ctx.token("attempt", attempt.id)
-        return Load(attempt, words.text, words.language, token, slot_at, lease_until)
+        return Load(attempt, self._texts[attempt.message_id], token, slot_at, lease_until)
 
 
 def paces_of(channel: Channel) -> dict[str, float]:

@@ -16,6 +16,7 @@ import structlog
 from channels.base import Channel, OutcomeKind, SendOutcome, SendRequest
 from channels.errors import ErrorClass
 from warnsvc.service.context import Context
+from warnsvc.service.outgoing import Spoken, compose
 from warnsvc.store.attempt import Claimed, Outcome
 from warnsvc.store.inbound import clean
 
@@ -38,8 +39,7 @@ class Load:
     """One claimed send, with its words and its slot."""
 
     attempt: Claimed
-    text: str
-    language: str
+    spoken: Spoken
     token: str
     slot_at: datetime
     lease_until: datetime
@@ -81,7 +81,6 @@ class Lane:
         self.channel = channel
         self.concurrency = concurrency
         self._ctx = ctx
-        self._base = ctx.settings.public_url
         self._alive = alive
         self._done = done
         self._hungry = hungry
@@ -145,18 +144,16 @@ class Lane:
         return self._read(attempt, said)
 
     def _request(self, load: Load) -> SendRequest:
-        attempt, base = load.attempt, self._base
-        answer_url = ""
-        if attempt.channel == "webhook":
-            answer_url = f"{base}/a/{self._ctx.token('callout', attempt.callout_id)}"
-        return SendRequest(
+        attempt = load.attempt
+        return compose(
+            self._ctx,
+            self.channel,
+            load.spoken,
             token=load.token,
             to=attempt.address,
-            text=load.text,
-            language=load.language,
+            callout_id=attempt.callout_id,
+            purpose=attempt.purpose,
             valid_until=attempt.valid_until,
-            callback_url=f"{base}/callbacks/{self.channel.name}/{load.token}",
-            answer_url=answer_url,
         )
 
     def _read(self, attempt: Claimed, said: SendOutcome) -> Outcome:

@@ -7,14 +7,14 @@ from datetime import datetime
 
 import structlog
 
-from channels.base import Channel, ReceiptEvent
+from channels.base import Channel, Inquiry, ReceiptEvent
 from warnsvc.outbox.claim import Claimer
 from warnsvc.outbox.lane import Lane
 from warnsvc.outbox.record import RECORD_EVERY_SECONDS, Recorder
 from warnsvc.service.context import Context
 from warnsvc.service.unknown import LookedUp, resolve_unknowns
 from warnsvc.store.attempt import due_unknowns
-from warnsvc.store.port import StoreFault
+from warnsvc.store.port import Row, StoreFault
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +156,7 @@ class Outbox:
             rows = await due_unknowns(unit, now=self._ctx.clock.now(), limit=RESOLVE_BATCH)
         channels = [self._channels.get(row["channel"]) for row in rows]
         answers = await asyncio.gather(
-            *(self._look_up(c, row["id"]) for c, row in zip(channels, rows, strict=True))
+            *(self._look_up(c, row) for c, row in zip(channels, rows, strict=True))
         )
         looked_up = [
             LookedUp(
@@ -167,12 +167,21 @@ class Outbox:
         await resolve_unknowns(self._ctx, looked_up)
         return len(rows)
 
-    async def _look_up(self, channel: Channel | None, attempt_id: int) -> list[ReceiptEvent] | None:
+    async def _look_up(self, channel: Channel | None, row: Row) -> list[ReceiptEvent] | None:
         """Return what the carrier knows of a try; None when it does not say."""
         if channel is None or not channel.capabilities.can_lookup:
             return None
         try:
-            return await channel.lookup(self._ctx.token("attempt", attempt_id))
+            return await channel.lookup(self._inquiry(row))
         except Exception:  # a mistake in an adapter must not stop the others
-            log.exception("outbox.lookup_raised", attempt=attempt_id, channel=channel.name)
+            log.exception("outbox.lookup_raised", attempt=row["id"], channel=channel.name)
             return None
+
+    def _inquiry(self, row: Row) -> Inquiry:
+        return Inquiry(
+            token=self._ctx.token("attempt", row["id"]),
+            to=row["address"],
+            text=row["text"],
+            sent_at=row["sent_at"],
+            reference=row["reference"] or "",
+        )

@@ -44,7 +44,7 @@ def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datet
         kind="receipt",
         carrier=channel.name,
         channel=channel.capabilities.kind.value,
-        dedupe_key=f"r:{event.dedupe_key}",
+        dedupe_key=f"r:{channel.name}:{event.dedupe_key}",
         received_at=now,
         attempt_id=ctx.read_token("attempt", event.token),
         fact_json=json.dumps(said, ensure_ascii=False, separators=(",", ":")),

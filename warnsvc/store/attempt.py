@@ -285,8 +285,10 @@ async def load_reasons(unit: Unit, ids: Sequence[int]) -> list[Row]:
 async def due_unknowns(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
     """Return unknowns that are to be looked up, oldest first."""
     return await unit.fetch(
-        "SELECT id, bulletin_id, callout_id, channel, send_count, valid_until, carrier FROM attempt"
-        " WHERE state = 'unknown' AND due_at <= $1 ORDER BY due_at, id LIMIT $2",
+        "SELECT a.id, a.bulletin_id, a.callout_id, a.channel, a.address, a.send_count,"
+        " a.valid_until, a.carrier, a.reference, a.sent_at, m.text FROM attempt a"
+        " JOIN message m ON m.id = a.message_id"
+        " WHERE a.state = 'unknown' AND a.due_at <= $1 ORDER BY a.due_at, a.id LIMIT $2",
         now,
         limit,
     )

@@ -150,8 +150,10 @@ class MessageRow(SQLModel, table=True):
     text: str
     parts: int = 1
     """SMS parts, or 1."""
+    fields_json: str = "{}"
+    """What the text was made of, for carriers that take templates or documents."""
     digest: str
-    """SHA-256 over language, channel and text."""
+    """SHA-256 over language, channel, text and fields."""
 
 
 class EscalationRow(SQLModel, table=True):
@@ -299,6 +301,7 @@ class AttemptRow(SQLModel, table=True):
         ),
         _partial("ix_attempt_lease", "lease_until", where="state = 'sending'"),
         _partial("ix_attempt_unknown", "due_at", where="state = 'unknown'"),
+        _partial("ix_attempt_receipt", "receipt_due_at", where="receipt_due_at IS NOT NULL"),
         Index("ix_attempt_callout", "callout_id"),
         Index("ix_attempt_address", "address", "id"),
         {"postgresql_with": {"fillfactor": "80"}},
@@ -331,6 +334,10 @@ class AttemptRow(SQLModel, table=True):
     ended_at: datetime | None = None
     error_class: str | None = None
     error_text: str | None = None
+    refused_by: str = ""
+    """Comma-separated: the carriers that did not take it, or never said that it arrived."""
+    receipt_due_at: datetime | None = None
+    """When a receipt that has not come is missing, and another carrier is tried."""
 
 
 class InboundRow(SQLModel, table=True):
@@ -451,6 +458,8 @@ class AlarmRow(SQLModel, table=True):
             "unknown",
             "spool",
             "database",
+            "canary",
+            "filtered",
             name="ck_alarm_kind",
         ),
         Index("ix_alarm_open", "acknowledged_at", "id"),
@@ -573,6 +582,89 @@ class CircuitRow(SQLModel, table=True):
     last_failed_at: datetime | None = None
     last_error: str = ""
     changed_at: datetime
+
+
+class CarrierRow(SQLModel, table=True):
+    """A carrier account that was added by command or page, beside those of the settings."""
+
+    __tablename__ = "carrier"
+    __table_args__ = (_words("kind", "sms", "voice", "webhook", name="ck_carrier_kind"),)
+
+    name: str = Field(primary_key=True, max_length=40)
+    kind: str
+    adapter: str = Field(max_length=40)
+    params_json: str = "{}"
+    secret_files_json: str = "{}"  # noqa: S105
+    """Secret → the file that holds it. No secret is ever in the database."""
+    ordinal: int = 0
+    """Its place among the carriers of its kind, after those of the settings."""
+    enabled: bool = True
+    created_at: datetime
+    created_by: int | None = Field(default=None, foreign_key="officer.id")
+    changed_at: datetime
+
+
+class TestSendRow(SQLModel, table=True):
+    """A message that warns nobody: a canary on its schedule, or a test to an officer's phone."""
+
+    __tablename__ = "test_send"
+    __table_args__ = (
+        _words("purpose", "canary", "by_hand", name="ck_test_send_purpose"),
+        _words(
+            "state",
+            "sending",
+            "unknown",
+            "accepted",
+            "delivered",
+            "undelivered",
+            "failed",
+            name="ck_test_send_state",
+        ),
+        Index("ix_test_send_carrier", "carrier", "id"),
+        Index("ix_test_send_address", "address", "id"),
+    )
+
+    id: int = Field(primary_key=True)
+    carrier: str = Field(max_length=40)
+    purpose: str
+    address: str
+    text: str
+    state: str = "sending"
+    sent_at: datetime
+    reference: str | None = None
+    error_class: str | None = None
+    error_text: str | None = None
+    receipt_at: datetime | None = None
+    """When the carrier last said something of it."""
+    answered_at: datetime | None = None
+    answer: str = ""
+    officer_id: int | None = Field(default=None, foreign_key="officer.id")
+
+
+class InboundPollRow(SQLModel, table=True):
+    """Up to when a carrier has been asked for what people sent: after an outage from there on."""
+
+    __tablename__ = "inbound_poll"
+
+    carrier: str = Field(primary_key=True, max_length=40)
+    polled_until: datetime
+    changed_at: datetime
+
+
+class RecordingRow(SQLModel, table=True):
+    """A text read aloud by a person, for calls in languages that no carrier speaks."""
+
+    __tablename__ = "recording"
+
+    bulletin_id: int = Field(primary_key=True, foreign_key="bulletin.id")
+    language: str = Field(primary_key=True, max_length=16)
+    media_type: str = Field(max_length=40)
+    sound: bytes
+    seconds: float
+    digest: str = Field(max_length=64)
+    """SHA-256 of the sound; the bulletin's signature covers it."""
+    uploaded_at: datetime
+    uploaded_by: int | None = Field(default=None, foreign_key="officer.id")
 
 
 class WorkerRow(SQLModel, table=True):

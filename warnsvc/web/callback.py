@@ -1,11 +1,12 @@
 """Carrier callbacks: verify, keep, answer 2xx. Nothing is decided here.
 
-    POST /callbacks/{carrier}/{token}   about one try: receipts, key presses
-    POST /callbacks/{carrier}           from a person: replies
+    GET, POST /callbacks/{carrier}/{token}   about one try: receipts, key presses
+    GET, POST /callbacks/{carrier}           from a person: replies; batches of receipts
 
 The signature is over the public URL that we configured, never over a Host header. 2xx goes out only
 when the fact is on disk (law 4), in the database or in the spool; 503 when neither could keep it,
-so that the carrier comes again; 403 for a bad signature. A signed callback that cannot be read is
+so that the carrier comes again; 403 for a bad signature. What the carrier hears is the adapter's to
+say: a call wants to be told how to go on. A signed callback that cannot be read is
 kept for a human and answered 2xx, because the same bytes would come again.
 """
 
@@ -27,6 +28,7 @@ from channels.base import (
 from warnsvc.service.backlog import Backlog
 from warnsvc.service.context import Context
 from warnsvc.service.intake import Intake, IntakeFull, receipt_fact
+from warnsvc.service.outgoing import request_of
 from warnsvc.spool import Spool
 from warnsvc.store.inbound import Inbound
 from warnsvc.store.port import StoreFault
@@ -66,8 +68,9 @@ def add_intake(app: web.Application, ctx: Context) -> Intake:
 def routes() -> list[web.RouteDef]:
     """The routes that carriers reach without a login."""
     return [
-        web.post("/callbacks/{carrier}", receive),
-        web.post("/callbacks/{carrier}/{token}", receive),
+        web.route(method, path, receive)
+        for method in ("GET", "POST")
+        for path in ("/callbacks/{carrier}", "/callbacks/{carrier}/{token}")
     ]
 
 
@@ -81,14 +84,32 @@ async def receive(request: web.Request) -> web.Response:
     attempt_id = ctx.read_token("attempt", token) if token else None
     if token and attempt_id is None:
         raise web.HTTPNotFound
-    body = await _body(request)
-    facts = facts_of(ctx, channel, _callback(ctx, request, body, token))
+    callback = _callback(ctx, request, await _body(request), token)
+    facts = facts_of(ctx, channel, callback)
     try:
         await request.app[INTAKE].accept(facts)
     except (IntakeFull, StoreFault) as fault:
         log.error("callback.not_kept", carrier=channel.name, error=str(fault))
         return web.Response(status=503, headers={"Retry-After": "5"})
-    return web.Response(status=204)
+    return await _reply(ctx, channel, callback, attempt_id)
+
+
+async def _reply(
+    ctx: Context, channel: Channel, callback: CallbackRequest, attempt_id: int | None
+) -> web.Response:
+    """Say what the carrier wants to hear; what people told us is on disk already."""
+    words = None
+    if attempt_id is not None and channel.wants_words(callback):
+        try:
+            words = await request_of(ctx, channel, attempt_id)
+        except StoreFault as fault:
+            log.error("callback.no_words", carrier=channel.name, error=str(fault))
+    said = channel.reply(callback, words)
+    if not said.body:
+        return web.Response(status=said.status)
+    return web.Response(
+        status=said.status, text=said.body, content_type=said.content_type, charset="utf-8"
+    )
 
 
 async def _body(request: web.Request) -> bytes:
@@ -122,6 +143,8 @@ def _callback(ctx: Context, request: web.Request, body: bytes, token: str) -> Ca
         headers=request.headers,
         body=body,
         token=token,
+        method=request.method,
+        remote=request.remote or "",
     )
 
 
@@ -150,7 +173,7 @@ def _answer(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) 
         kind="answer",
         carrier=channel.name,
         channel=channel.capabilities.kind.value,
-        dedupe_key=f"a:{event.dedupe_key}",
+        dedupe_key=f"a:{channel.name}:{event.dedupe_key}",
         received_at=now,
         attempt_id=ctx.read_token("attempt", event.token) if event.token else None,
         sender=event.sender,

@@ -1,0 +1,125 @@
+"""What real carriers need: where a send was refused, fields beside a text, tests, recordings.
+
+Revision 0003, on which a program of 0002 may go on working: it only adds columns that have a
+default, tables, and two kinds of alarm.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003_accepts_0002"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+INSTANT = sa.DateTime(timezone=True)
+ALARM_KINDS = (
+    "exhausted",
+    "no_contact",
+    "unmatched",
+    "poison",
+    "expired",
+    "refused",
+    "help",
+    "channel",
+    "late",
+    "clock",
+    "unknown",
+    "spool",
+    "database",
+    "canary",
+    "filtered",
+)
+TEST_STATES = ("sending", "unknown", "accepted", "delivered", "undelivered", "failed")
+
+
+def upgrade() -> None:
+    """Add three columns, an index, four tables and two kinds of alarm."""
+    op.add_column(
+        "message", sa.Column("fields_json", sa.String(), nullable=False, server_default="{}")
+    )
+    op.add_column(
+        "attempt", sa.Column("refused_by", sa.String(), nullable=False, server_default="")
+    )
+    op.add_column("attempt", sa.Column("receipt_due_at", INSTANT, nullable=True))
+    op.create_index(
+        "ix_attempt_receipt",
+        "attempt",
+        ["receipt_due_at"],
+        sqlite_where=sa.text("receipt_due_at IS NOT NULL"),
+        postgresql_where=sa.text("receipt_due_at IS NOT NULL"),
+    )
+    with op.batch_alter_table("alarm") as alarm:
+        alarm.drop_constraint("ck_alarm_kind", type_="check")
+        alarm.create_check_constraint("ck_alarm_kind", _among("kind", ALARM_KINDS))
+    _make_carrier()
+    _make_test_send()
+    _make_recording()
+    op.create_table(
+        "inbound_poll",
+        sa.Column("carrier", sa.String(length=40), primary_key=True),
+        sa.Column("polled_until", INSTANT, nullable=False),
+        sa.Column("changed_at", INSTANT, nullable=False),
+    )
+
+
+def _make_carrier() -> None:
+    op.create_table(
+        "carrier",
+        sa.Column("name", sa.String(length=40), primary_key=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("adapter", sa.String(length=40), nullable=False),
+        sa.Column("params_json", sa.String(), nullable=False),
+        sa.Column("secret_files_json", sa.String(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("created_by", sa.Integer(), sa.ForeignKey("officer.id"), nullable=True),
+        sa.Column("changed_at", INSTANT, nullable=False),
+        sa.CheckConstraint(_among("kind", ("sms", "voice", "webhook")), name="ck_carrier_kind"),
+    )
+
+
+def _make_test_send() -> None:
+    op.create_table(
+        "test_send",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("carrier", sa.String(length=40), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("sent_at", INSTANT, nullable=False),
+        sa.Column("reference", sa.String(), nullable=True),
+        sa.Column("error_class", sa.String(), nullable=True),
+        sa.Column("error_text", sa.String(), nullable=True),
+        sa.Column("receipt_at", INSTANT, nullable=True),
+        sa.Column("answered_at", INSTANT, nullable=True),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("officer_id", sa.Integer(), sa.ForeignKey("officer.id"), nullable=True),
+        sa.CheckConstraint(
+            _among("purpose", ("canary", "by_hand")), name="ck_test_send_purpose"
+        ),
+        sa.CheckConstraint(_among("state", TEST_STATES), name="ck_test_send_state"),
+    )
+    op.create_index("ix_test_send_carrier", "test_send", ["carrier", "id"])
+    op.create_index("ix_test_send_address", "test_send", ["address", "id"])
+
+
+def _make_recording() -> None:
+    op.create_table(
+        "recording",
+        sa.Column("bulletin_id", sa.Integer(), sa.ForeignKey("bulletin.id"), primary_key=True),
+        sa.Column("language", sa.String(length=16), primary_key=True),
+        sa.Column("media_type", sa.String(length=40), nullable=False),
+        sa.Column("sound", sa.LargeBinary(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("uploaded_at", INSTANT, nullable=False),
+        sa.Column("uploaded_by", sa.Integer(), sa.ForeignKey("officer.id"), nullable=True),
+    )
+
+
+def _among(column: str, words: tuple[str, ...]) -> str:
+    listed = ",".join(f"'{word}'" for word in words)
+    return f"{column} IN ({listed})"
