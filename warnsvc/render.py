@@ -8,9 +8,10 @@ Purposes: `call` asks for an answer, `inform` and `stand_down` tell a superior, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -57,6 +58,12 @@ class Message:
     channel: str
     text: str
     parts: int
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What the text was made of, as a phone would show it: JSON values, in the message's language.
+
+    `issuer`, `hazard`, `colour`, `text` (the officer's), `number` (the bulletin's identifier),
+    `released`, `listing` (names) and `listed` (the same as shown, cut), `drill`, `language`.
+    """
 
 
 class Renderer:
@@ -86,19 +93,33 @@ class Renderer:
         spoken = _language(bulletin, language, purpose)
         folder = "voice" if channel == "voice" else "sms"
         template = self._environment.get_template(f"{folder}/{spoken}/{purpose}.txt")
-        body = self._body(bulletin, spoken, purpose)
-        text = template.render(
-            issuer=self._issuer,
-            text=body.rstrip("。.！!") if folder == "voice" and purpose == "call" else body,
-            drill=bulletin.is_drill,
-            listing=_listed(listing, spoken),
-            hazard=_hazard(bulletin.hazard, spoken),
-            colour=_COLOURS[spoken][bulletin.colour],
-            number=bulletin.identifier,
-            released=self._released(bulletin),
-        )
+        fields = self._fields(bulletin, spoken, purpose, listing, spoken_aloud=folder == "voice")
+        text = template.render({**fields, "listing": fields["listed"]})
         parts = count(text).parts if channel == "sms" else 1
-        return Message(language=spoken, channel=channel, text=text, parts=parts)
+        return Message(language=spoken, channel=channel, text=text, parts=parts, fields=fields)
+
+    def _fields(
+        self,
+        bulletin: Bulletin,
+        language: str,
+        purpose: str,
+        listing: tuple[str, ...],
+        *,
+        spoken_aloud: bool,
+    ) -> dict[str, Any]:
+        body = self._body(bulletin, language, purpose)
+        return {
+            "issuer": self._issuer,
+            "text": body.rstrip("。.！!") if spoken_aloud and purpose == "call" else body,
+            "drill": bulletin.is_drill,
+            "listing": list(listing),
+            "listed": _listed(listing, language),
+            "hazard": _hazard(bulletin.hazard, language),
+            "colour": _COLOURS[language][bulletin.colour],
+            "number": bulletin.identifier,
+            "released": self._released(bulletin),
+            "language": language,
+        }
 
     @staticmethod
     def _body(bulletin: Bulletin, language: str, purpose: str) -> str:

@@ -1,17 +1,20 @@
 """Rendered messages: each text of a bulletin is stored once and attempts point at it."""
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from warnsvc.render import Message
 from warnsvc.store.port import Unit
 
-_COLUMNS = ("id", "bulletin_id", "language", "channel", "text", "parts", "digest")
+_COLUMNS = ("id", "bulletin_id", "language", "channel", "text", "parts", "fields_json", "digest")
 
 
 def message_digest(message: Message) -> str:
-    """Return what makes two messages the same."""
-    joined = f"{message.language}\0{message.channel}\0{message.text}"
+    """Return what makes two messages the same: they say the same, made of the same."""
+    fields = _to_json(message.fields)
+    joined = f"{message.language}\0{message.channel}\0{message.text}\0{fields}"
     return hashlib.sha256(joined.encode()).hexdigest()
 
 
@@ -37,6 +40,7 @@ async def keep_messages(
                 wanted[d].channel,
                 wanted[d].text,
                 wanted[d].parts,
+                _to_json(wanted[d].fields),
                 d,
             )
             for new_id, d in zip(new_ids, missing, strict=True)
@@ -44,3 +48,7 @@ async def keep_messages(
         await unit.insert_rows("message", _COLUMNS, rows)
         ids.update(zip(missing, new_ids, strict=True))
     return ids
+
+
+def _to_json(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
