@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from warnsvc.settings import ENV_PREFIX, CarrierSettings, Settings  # noqa: E402
+from warnsvc.settings import ENV_PREFIX, CarrierSettings, RouteSettings, Settings  # noqa: E402
 
 PAGE = ROOT / "docs" / "SETTINGS.md"
 
@@ -22,7 +22,8 @@ PAGE = ROOT / "docs" / "SETTINGS.md"
 def written(page: str) -> str:
     """Return the page with its tables brought up to date."""
     page = _replaced(page, "settings", _settings_table())
-    return _replaced(page, "carriers", _carriers_table())
+    page = _replaced(page, "carriers", _table(CarrierSettings))
+    return _replaced(page, "routes", _table(RouteSettings))
 
 
 def _settings_table() -> str:
@@ -34,9 +35,9 @@ def _settings_table() -> str:
     return "\n".join(rows)
 
 
-def _carriers_table() -> str:
+def _table(model: type[BaseModel]) -> str:
     rows = ["| Key | Default | Meaning |", "|---|---|---|"]
-    for name, field in CarrierSettings.model_fields.items():
+    for name, field in model.model_fields.items():
         rows.append(f"| `{name}` | {_default(field)} | {_meaning(field)} |")
     return "\n".join(rows)
 

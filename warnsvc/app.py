@@ -19,16 +19,18 @@ from secrets import token_hex
 import structlog
 from aiohttp import web
 
-from channels.base import Capabilities, Channel
+from channels.base import Channel
 from channels.registry import ChannelSpec, build_channels
 from warnsvc.clock import Clock, SystemClock
 from warnsvc.core.pack import DEFAULT_PACK, Pack
+from warnsvc.core.route import RouteRule
 from warnsvc.outbox import Outbox
 from warnsvc.render import Renderer
 from warnsvc.resource import check_packages, templates_dir
 from warnsvc.secret import signing_secrets
 from warnsvc.service.collector import leave_alone_what_stays
 from warnsvc.service.context import Context
+from warnsvc.service.fleet import Fleet
 from warnsvc.service.timekeeper import start_time
 from warnsvc.service.worker import Process
 from warnsvc.settings import CarrierSettings, Settings
@@ -94,15 +96,16 @@ async def open_house(
     try:
         await start_time(store, clock)
         renderer = Renderer(templates_dir(), issuer=settings.install_name, zone=settings.zone)
-        capabilities: dict[str, Capabilities] = {}
-        for channel in channels.values():
-            capabilities.setdefault(channel.capabilities.kind.value, channel.capabilities)
+        fleet = Fleet(channels, rules_of(settings))
+        for name in fleet.missing():
+            log.warning("route.carrier_missing", carrier=name)
         ctx = Context(
             store=store,
             clock=clock,
             settings=settings,
             renderer=renderer,
-            capabilities=capabilities,
+            capabilities=fleet.capabilities(),
+            fleet=fleet,
             keys=signing_secrets(settings),
             pack=pack,
         )
@@ -121,6 +124,20 @@ def _new_owner() -> str:
 def channels_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
     """Build the carriers' channels; connects to nobody. Raises ChannelMisconfigured."""
     return build_channels([_spec(carrier) for carrier in settings.carriers], clock=clock.now)
+
+
+def rules_of(settings: Settings) -> list[RouteRule]:
+    """Return the routes of the settings."""
+    return [
+        RouteRule(
+            kind=route.kind.value,
+            carriers=route.carriers,
+            countries=frozenset(route.countries),
+            languages=frozenset(route.languages),
+            receipt_seconds=route.receipt_seconds,
+        )
+        for route in settings.routes
+    ]
 
 
 async def _open_store(settings: Settings, *, reading: bool) -> Store:

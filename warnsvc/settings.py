@@ -33,6 +33,7 @@ from pydantic_settings import (
 )
 
 from channels.base import ChannelKind
+from warnsvc.core.route import RECEIPT_SECONDS_MAX
 from warnsvc.secret import SettingsFault, read_secret
 
 ENV_PREFIX = "WARNSVC_"
@@ -62,6 +63,14 @@ class CarrierSettings(BaseModel):
     secret_files: dict[str, Path] = Field(
         default_factory=dict, description="The same as `secrets`, each in a file of its own."
     )
+    price: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="What one SMS part, call or request costs; 0: not known. For estimates only.",
+    )
+    currency: str = Field(
+        default="CNY", pattern=r"^[A-Z]{3}$", description="The currency of `price` (ISO 4217)."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -72,6 +81,38 @@ class CarrierSettings(BaseModel):
         if twice := read.keys() & values.get("secrets", {}).keys():
             raise ValueError(f"{', '.join(sorted(twice))}: given both as secret and as secret file")
         return {**values, "secrets": {**values.get("secrets", {}), **read}}
+
+
+class RouteSettings(BaseModel):
+    """One rule of the routes: `[[routes]]` in the TOML file. The first one that fits holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: ChannelKind = Field(description="Which channel it is about.")
+    countries: tuple[str, ...] = Field(
+        default=("*",), description="Country calling codes such as `86`; `*`: all."
+    )
+    languages: tuple[str, ...] = Field(
+        default=("*",), description="Languages such as `zh`, `ug`, `kk-Arab`; `*`: all."
+    )
+    carriers: tuple[str, ...] = Field(
+        min_length=1, description="Names of carriers, in the order in which they are tried."
+    )
+    receipt_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=RECEIPT_SECONDS_MAX,
+        description="After so many seconds without a word that a text arrived, the next carrier"
+        " sends it too; 0: never. Calls are never placed twice for want of a receipt.",
+    )
+
+    @field_validator("countries")
+    @classmethod
+    def _are_codes(cls, countries: tuple[str, ...]) -> tuple[str, ...]:
+        codes = tuple(code.lstrip("+") for code in countries)
+        if not all(code == "*" or (code.isdecimal() and len(code) <= 4) for code in codes):
+            raise ValueError("must be country calling codes such as 86, or *")
+        return codes
 
 
 class Settings(BaseSettings):
@@ -209,6 +250,11 @@ class Settings(BaseSettings):
     )
     carriers: tuple[CarrierSettings, ...] = Field(
         default=(), description="The carrier accounts, one table each; see below."
+    )
+    routes: tuple[RouteSettings, ...] = Field(
+        default=(),
+        description="Which carriers are tried for which country and language, in which order; see"
+        " below. Without any for a channel: all its carriers, in their order.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important thing that is logged."

@@ -38,6 +38,7 @@ from warnsvc.render import Renderer
 from warnsvc.resource import templates_dir
 from warnsvc.service import bulletin, ledger, lift, release
 from warnsvc.service.context import Context
+from warnsvc.service.fleet import Fleet
 from warnsvc.service.sweep import reap, when_due
 from warnsvc.settings import Settings
 from warnsvc.store.inbound import Inbound, insert_inbound
@@ -560,6 +561,7 @@ def context(
         settings=settings,
         renderer=_renderer(),
         capabilities={kind: channel.capabilities for kind, channel in channels.items()},
+        fleet=Fleet({channel.name: channel for channel in channels.values()}),
         keys=(b"a key that signs tokens in tests",),
     )
 

@@ -48,6 +48,7 @@ from tests.sim.plan import Plan
 from warnsvc.app import build_engine
 from warnsvc.core.pack import DEFAULT_PACK, Pack, shortened
 from warnsvc.service.context import Context
+from warnsvc.service.fleet import Fleet
 from warnsvc.service.intake import Intake, IntakeFull
 from warnsvc.settings import Settings
 from warnsvc.store.port import StoreFault
@@ -338,6 +339,7 @@ class World:
             settings=_settings(self.plan.lease_seconds),
             renderer=_renderer(),
             capabilities={kind: wire.capabilities for kind, wire in wires.items()},
+            fleet=Fleet({wire.name: wire for wire in wires.values()}),
             keys=(b"a key that signs tokens in the simulation",),
             pack=_pack(self.plan.window_seconds),
         )

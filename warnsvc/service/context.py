@@ -12,6 +12,7 @@ from warnsvc.clock import Clock
 from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.pack import DEFAULT_PACK, Pack, Rule, rule_for
 from warnsvc.render import Renderer
+from warnsvc.service.fleet import Fleet
 from warnsvc.service.measure import Measures
 from warnsvc.settings import Settings
 from warnsvc.store.port import Store
@@ -34,9 +35,11 @@ class Context:
     settings: Settings
     renderer: Renderer
     capabilities: Mapping[str, Capabilities]
-    """Channel kind → what the carrier that serves it can do."""
+    """Channel kind → what the first carrier of its route can do."""
     keys: Sequence[bytes]
     pack: Pack = DEFAULT_PACK
+    fleet: Fleet = field(default_factory=lambda: Fleet({}))
+    """The carriers, and which of them are tried for what."""
     measures: Measures = field(default_factory=Measures)
 
     def local_day(self, at: datetime) -> date:
