@@ -71,6 +71,19 @@ class CarrierSettings(BaseModel):
     currency: str = Field(
         default="CNY", pattern=r"^[A-Z]{3}$", description="The currency of `price` (ISO 4217)."
     )
+    canary_to: str = Field(
+        default="",
+        pattern=r"^(|\+[1-9][0-9]{6,14}|https://\S+)$",
+        repr=False,
+        description="A test number (E.164) or endpoint that gets a canary on a schedule; empty: none.",
+    )
+    canary_minutes: int = Field(
+        default=60,
+        ge=0,
+        le=10_080,
+        description="How often the canary is sent; after twice as long without one that came"
+        " through there is an alarm. 0: never.",
+    )
 
     @model_validator(mode="before")
     @classmethod
