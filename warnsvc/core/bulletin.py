@@ -110,7 +110,10 @@ class BulletinState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulletin:
-    """What is issued. `texts`: language → words; officers are ids."""
+    """What is issued. `texts`: language → words; officers are ids.
+
+    `recordings`: language → SHA-256 of the sound of its text, read aloud by a person.
+    """
 
     id: int
     identifier: str
@@ -121,6 +124,7 @@ class Bulletin:
     colour: Colour
     region_codes: tuple[str, ...]
     texts: Mapping[str, str] = field(default_factory=dict)
+    recordings: Mapping[str, str] = field(default_factory=dict)
     onset_at: datetime
     expires_at: datetime
     state: BulletinState = BulletinState.DRAFT
@@ -143,8 +147,11 @@ class Bulletin:
 
 
 def digest(bulletin: Bulletin) -> str:
-    """Return the SHA-256 of what a signer reads: everything that people will be told, and where."""
-    document = {
+    """Return the SHA-256 of what a signer reads: everything that people will be told, and where.
+
+    Without recordings it is what it was before there were any: older signatures stay good.
+    """
+    document: dict[str, object] = {
         "status": bulletin.status,
         "type": bulletin.type,
         "hazard": bulletin.hazard,
@@ -155,6 +162,8 @@ def digest(bulletin: Bulletin) -> str:
         "onset": bulletin.onset_at.astimezone(UTC).isoformat(),
         "expires": bulletin.expires_at.astimezone(UTC).isoformat(),
     }
+    if bulletin.recordings:
+        document["recordings"] = dict(bulletin.recordings)
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -239,6 +248,15 @@ def edit(bulletin: Bulletin, changed: Bulletin) -> Bulletin:
     _require(bulletin, BulletinState.DRAFT, BulletinState.SUBMITTED, BulletinState.SIGNED)
     assert changed.id == bulletin.id, "an edit stays with its bulletin"
     return send_back(replace(changed, state=bulletin.state))
+
+
+def outdated_recordings(before: Bulletin, after: Bulletin) -> tuple[str, ...]:
+    """Return the languages whose recording says something else than the text does by now."""
+    return tuple(
+        language
+        for language in after.recordings
+        if after.texts.get(language, "") != before.texts.get(language, "")
+    )
 
 
 def send_back(bulletin: Bulletin) -> Bulletin:

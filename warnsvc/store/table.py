@@ -659,12 +659,13 @@ class RecordingRow(SQLModel, table=True):
     bulletin_id: int = Field(primary_key=True, foreign_key="bulletin.id")
     language: str = Field(primary_key=True, max_length=16)
     media_type: str = Field(max_length=40)
-    sound: bytes
     seconds: float
     digest: str = Field(max_length=64)
     """SHA-256 of the sound; the bulletin's signature covers it."""
     uploaded_at: datetime
     uploaded_by: int | None = Field(default=None, foreign_key="officer.id")
+    sound: bytes
+    """Last, so that SQLite need not walk through megabytes to read what stands behind it."""
 
 
 class WorkerRow(SQLModel, table=True):

@@ -112,11 +112,11 @@ def _make_recording() -> None:
         sa.Column("bulletin_id", sa.Integer(), sa.ForeignKey("bulletin.id"), primary_key=True),
         sa.Column("language", sa.String(length=16), primary_key=True),
         sa.Column("media_type", sa.String(length=40), nullable=False),
-        sa.Column("sound", sa.LargeBinary(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("uploaded_at", INSTANT, nullable=False),
         sa.Column("uploaded_by", sa.Integer(), sa.ForeignKey("officer.id"), nullable=True),
+        sa.Column("sound", sa.LargeBinary(), nullable=False),  # last: reading others skips it
     )
 
 
