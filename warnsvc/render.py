@@ -7,7 +7,7 @@ scripts is read by nobody (domain.md (e)). Webhooks carry the SMS text beside st
 Purposes: `call` asks for an answer, `inform` and `stand_down` tell a superior, `lift` ends it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -88,9 +88,15 @@ class Renderer:
         channel: str,
         purpose: str = "call",
         listing: tuple[str, ...] = (),
+        can_say: Callable[[str], bool] | None = None,
     ) -> Message:
-        """Return what is sent to a person of `language` by `channel`."""
+        """Return what is sent to a person of `language` by `channel`.
+
+        `can_say`: whether a call can be made in a language; if not, it is made in Chinese.
+        """
         spoken = _language(bulletin, language, purpose)
+        if channel == "voice" and can_say is not None and not can_say(spoken):
+            spoken = LANGUAGES[0]
         folder = "voice" if channel == "voice" else "sms"
         template = self._environment.get_template(f"{folder}/{spoken}/{purpose}.txt")
         fields = self._fields(bulletin, spoken, purpose, listing, spoken_aloud=folder == "voice")

@@ -16,6 +16,7 @@ from warnsvc.core.bulletin import (
 from warnsvc.core.ledger import Line
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service.context import WAKE_BOARD, Context
+from warnsvc.service.recording import drop_outdated
 from warnsvc.store.bulletin import insert_bulletin, load_bulletin, save_bulletin
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Unit
@@ -61,7 +62,10 @@ async def draft(ctx: Context, *, officer: int, draft: BulletinDraft) -> int:
 
 
 async def edit(ctx: Context, *, officer: int, bulletin_id: int, draft: BulletinDraft) -> None:
-    """Change a bulletin that is not released; a signature on it is void."""
+    """Change a bulletin that is not released; a signature on it is void.
+
+    A recording of a text that is changed goes with the old text.
+    """
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
         await unit.lock_bulletins([bulletin_id], patient=True)
@@ -79,6 +83,7 @@ async def edit(ctx: Context, *, officer: int, bulletin_id: int, draft: BulletinD
         )
         after = rules.edit(before, changed)
         await _check(unit, after, now)
+        after = await drop_outdated(unit, before, after, officer=officer, now=now)
         await save_bulletin(unit, after, now=now)
         await _line(unit, "bulletin.edited", before, after, officer, now)
 

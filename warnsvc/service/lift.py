@@ -19,6 +19,7 @@ from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.priority import priority_of
 from warnsvc.service.step import NOTICE_MINUTES
 from warnsvc.service.sweep import end_escalations
+from warnsvc.service.voice import message_of
 from warnsvc.store.attempt import insert_attempts
 from warnsvc.store.bulletin import insert_bulletin, load_bulletin, load_bulletins, save_bulletin
 from warnsvc.store.case import dead_addresses
@@ -95,7 +96,7 @@ async def _tell(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> 
     dead = await dead_addresses(unit, bulletin.id)
     chosen = [(row, found) for row in called if (found := _address(row, dead)) is not None]
     messages = {
-        key: ctx.renderer.message(bulletin, language=key[0], channel=key[1], purpose="lift")
+        key: message_of(ctx, bulletin, language=key[0], channel=key[1], purpose="lift")
         for key in {(row["language"], channel) for row, (channel, _) in chosen}
     }
     ids = await keep_messages(unit, bulletin.id, messages.values())

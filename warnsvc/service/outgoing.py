@@ -87,8 +87,13 @@ def compose(
         answer_url=answer_url(ctx, callout_id) if is_webhook else "",
         form=purpose,
         fields=spoken.fields,
-        audio_url=spoken.audio_url if purpose == CALL else "",
+        audio_url=spoken.audio_url if _is_read_aloud(purpose, spoken) else "",
     )
+
+
+def _is_read_aloud(purpose: str, spoken: Spoken) -> bool:
+    """Whether the recording says what the text says: it knows no list of silent villages."""
+    return purpose == CALL and not spoken.fields.get("listing")
 
 
 async def request_of(ctx: Context, channel: Channel, attempt_id: int) -> SendRequest | None:

@@ -29,6 +29,7 @@ from warnsvc.core.refusal import Refusal
 from warnsvc.service.bulletin import BulletinDraft
 from warnsvc.service.collector import collector_paused
 from warnsvc.service.context import Context
+from warnsvc.service.voice import Voice, message_of, voice_warnings, voices_of
 from warnsvc.store.bulletin import load_bulletin
 from warnsvc.store.port import Store, Unit
 
@@ -59,7 +60,9 @@ class Preview:
     contacts: Mapping[int, Contact]
     messages: tuple[PreviewMessage, ...]
     warnings: tuple[str, ...]
-    """Codes such as `channel_missing:voice` or `language_missing:ug:37`."""
+    """Codes such as `channel_missing:voice`, `language_missing:ug:37` or `voice_missing:ug:37`."""
+    voices: tuple[Voice, ...] = ()
+    """How the people of each language are called by phone."""
 
 
 async def preview(ctx: Context, bulletin_id: int) -> Preview:
@@ -97,6 +100,7 @@ def _preview(
     place = tree.common_ancestor(bulletin.region_codes)
     people = reach(planned.contacts.values(), rule)
     messages = tuple(messages_of(ctx, bulletin, people))
+    voices = voices_of(ctx, bulletin, planned.contacts.values())
     return Preview(
         bulletin=bulletin,
         place=place,
@@ -109,7 +113,8 @@ def _preview(
         gaps=planned.gaps,
         contacts=planned.contacts,
         messages=messages,
-        warnings=tuple(_warnings(ctx, bulletin, planned)),
+        warnings=(*_warnings(ctx, bulletin, planned), *voice_warnings(voices)),
+        voices=voices,
     )
 
 
@@ -199,7 +204,7 @@ def messages_of(
     """Yield each text that the first round sends. `people`: what `reach` says of the planned."""
     merged: Counter[tuple[str, str]] = Counter()
     for (language, channel), many in people.items():
-        shown = ctx.renderer.message(bulletin, language=language, channel=channel).language
+        shown = message_of(ctx, bulletin, language=language, channel=channel).language
         merged[shown, channel] += many
     for (language, channel), many in sorted(
         merged.items(), key=lambda item: (item[0][1], -item[1])

@@ -18,6 +18,7 @@ from warnsvc.core.pack import Rule
 from warnsvc.service.context import Context
 from warnsvc.service.priority import priority_of
 from warnsvc.service.summon import summon
+from warnsvc.service.voice import message_of
 from warnsvc.store.attempt import insert_attempts, insert_notices
 from warnsvc.store.case import Portion
 from warnsvc.store.case_save import save_states
@@ -164,8 +165,8 @@ async def _keep_texts(
 ) -> None:
     """Render each text once and keep it."""
     messages = {
-        key: ctx.renderer.message(
-            bulletin, language=key[0], channel=key[1], purpose=key[2], listing=key[3]
+        key: message_of(
+            ctx, bulletin, language=key[0], channel=key[1], purpose=key[2], listing=key[3]
         )
         for key in sorted(keys)
         if key not in texts
