@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from channels.aliyun_sms import AliyunSms
+from channels.aliyun_voice import AliyunVoice
 from channels.base import Channel, ChannelKind, PerCalleeLimit, registered
 from channels.clock import Clock, utc_now
 from channels.http_client import TimeLimits
@@ -35,6 +37,8 @@ class Adapter:
 
 
 ADAPTERS: dict[str, Adapter] = {
+    "aliyun-sms": Adapter(kind=ChannelKind.SMS, build=AliyunSms),
+    "aliyun-voice": Adapter(kind=ChannelKind.VOICE, build=AliyunVoice),
     "simulated-sms": Adapter(kind=ChannelKind.SMS, build=SimulatedSms),
     "simulated-voice": Adapter(kind=ChannelKind.VOICE, build=SimulatedVoice),
     "webhook": Adapter(kind=ChannelKind.WEBHOOK, build=WebhookChannel),
