@@ -116,9 +116,7 @@ async def send_test(
 def prepare(ctx: Context, channel: Channel, *, address: str, language: str) -> Prepared:
     """Return the test for this address, or raise a Refusal that says why it cannot be sent."""
     address = address.strip()
-    is_web = channel.capabilities.kind is ChannelKind.WEBHOOK
-    if not (_ENDPOINT if is_web else _PHONE).fullmatch(address):
-        raise Refusal("test_no_endpoint" if is_web else "test_no_phone", field="address")
+    check_address(channel.capabilities.kind, address, field="address")
     words = words_of(ctx, channel, address, language)
     unsendable = channel.check(words)
     if unsendable is not None:
@@ -131,6 +129,13 @@ def prepare(ctx: Context, channel: Channel, *, address: str, language: str) -> P
             language=language,
         )
     return Prepared(address=address, words=words)
+
+
+def check_address(kind: str, address: str, *, field: str) -> None:
+    """Raise a Refusal unless it is a phone number in E.164 or, for webhooks, an https address."""
+    is_web = kind == ChannelKind.WEBHOOK
+    if not (_ENDPOINT if is_web else _PHONE).fullmatch(address):
+        raise Refusal("test_no_endpoint" if is_web else "test_no_phone", field=field)
 
 
 def words_of(ctx: Context, channel: Channel, address: str, language: str) -> Words:

@@ -156,3 +156,29 @@ async def last_of_carriers(
         )
         found[name] = [test_send_of(row) for row in rows]
     return found
+
+
+async def canaries_of(
+    unit: Unit, carrier: str, *, states: Sequence[str], errors: Sequence[str]
+) -> tuple[TestSend | None, TestSend | None, TestSend | None]:
+    """Return a carrier's last canary, the last that came through, and the first one after that.
+
+    One came through that is in one of these states, or was undelivered with one of these errors.
+    """
+    canary = f"SELECT {_COLUMNS} FROM test_send WHERE carrier = $1 AND purpose = 'canary'"
+    last = await unit.fetch_one(f"{canary} ORDER BY id DESC LIMIT 1", carrier)
+    through = await unit.fetch_one(
+        f"{canary} AND (state = ANY($2) OR (state = 'undelivered' AND error_class = ANY($3)))"
+        " ORDER BY id DESC LIMIT 1",
+        carrier,
+        list(states),
+        list(errors),
+    )
+    after = await unit.fetch_one(
+        f"{canary} AND id > $2 ORDER BY id LIMIT 1", carrier, through["id"] if through else 0
+    )
+    return (
+        test_send_of(last) if last else None,
+        test_send_of(through) if through else None,
+        test_send_of(after) if after else None,
+    )
