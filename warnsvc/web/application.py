@@ -15,6 +15,8 @@ from warnsvc.web import (
     bulletin_page,
     callback,
     callout,
+    carrier,
+    carrier_add,
     contact,
     desk,
     directory_import,
@@ -36,7 +38,7 @@ from warnsvc.web.visit import CONTEXT
 
 CONSOLE = (
     *(login, desk, bulletin, bulletin_page, board, escalation, callout, task, inbox),
-    *(contact, region, directory_import, ledger, officer, account),
+    *(contact, region, directory_import, ledger, carrier_add, carrier, officer, account),
 )
 """Modules whose routes ask who is there."""
 OPEN = (callback, health, answer_link)

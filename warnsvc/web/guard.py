@@ -41,6 +41,7 @@ NOT_FOUND = frozenset(
         "contact_unknown",
         "region_not_found",
         "no_such_officer",
+        "carrier_unknown",
     }
 )
 _TOLD = frozenset({400, 403, 404, 405, 408, 413, 414, 431})

@@ -80,6 +80,8 @@ REFUSALS: dict[str, str] = {
     "region_not_found": mark("没有这个区域。"),
     "number_unknown": mark("没有这个号码。"),
     "number_malformed": mark("这个号码不能拨打，请检查位数和区号。"),
+    # carriers
+    "carrier_unknown": mark("没有名为 {name} 的通道。"),
 }
 """Code → sentence with its parameters in braces."""
 
@@ -105,6 +107,10 @@ SAID: dict[str, str] = {
     "password_reset": mark("密码已重置，该账号的登录已全部退出。"),
     "logged_out": mark("您已退出登录。"),
     "number_changed": mark("号码已修改，下一次叫应起生效。"),
+    "carrier_added": mark("通道已保存，重启服务后生效。现在就可以发一条测试。"),
+    "carrier_enabled": mark("通道已启用，重启服务后生效。"),
+    "carrier_disabled": mark("通道已停用，重启服务后生效。"),
+    "carrier_removed": mark("通道已移除，重启服务后生效。"),
 }
 """What an act says on the page that follows it."""
 

@@ -13,7 +13,8 @@ from warnsvc.core.hazard import HAZARDS, Hazard, hazard_of
 from warnsvc.localtime import LocalTime, duration
 from warnsvc.web.act import act_label, actor_words, why_words
 from warnsvc.web.alarm_text import alarm_text
-from warnsvc.web.label import ESCALATION, OVER, QUORUM, RUNG, WORDS, Label, label_of
+from warnsvc.web.carrier_word import CARRIER_LABELS, CARRIER_WORDS
+from warnsvc.web.label import ESCALATION, OVER, QUORUM, RUNG, UNKNOWN, WORDS, Label, label_of
 from warnsvc.words import Translate
 
 RIGHT_TO_LEFT = frozenset({"ug", "kk-Arab"})
@@ -91,7 +92,10 @@ class Show:
 
     def label(self, kind: str, word: str, late: bool = False) -> Label:
         """The word, sign and tone of a state, in the reader's language."""
-        found = label_of(kind, word, late=late)
+        if kind in CARRIER_LABELS:
+            found = CARRIER_LABELS[kind].get(word, UNKNOWN)
+        else:
+            found = label_of(kind, word, late=late)
         return Label(self.words(found.words), found.sign, found.tone)
 
     def escalation_words(self) -> dict[str, tuple[str, str]]:
@@ -110,7 +114,7 @@ class Show:
 
     def word(self, kind: str, word: str) -> str:
         """A stored word in the reader's language; an unknown one as it is."""
-        found = WORDS[kind].get(word)
+        found = (CARRIER_WORDS if kind in CARRIER_WORDS else WORDS)[kind].get(word)
         return word if found is None else self.words(found)
 
     def act(self, act: str) -> Label:

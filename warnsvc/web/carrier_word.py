@@ -1,0 +1,79 @@
+"""The words, signs and tones of carriers: adapters, circuits, tests, and what can be wrong.
+
+Every state has a word, a sign and a tone, so that colour is never alone. An adapter that has no
+name here is shown as the settings spell it. It formats nothing and knows no page.
+"""
+
+from warnsvc.web.label import Label
+from warnsvc.words import mark
+
+ADAPTER: dict[str, str] = {
+    "simulated-sms": mark("模拟短信通道"),
+    "simulated-voice": mark("模拟电话通道"),
+    "webhook": mark("签名接口（Webhook）"),
+}
+"""Adapter → what it is."""
+
+PROFILE: dict[str, str] = {}
+"""Profile of the HTTP gateway → what stands behind it."""
+
+STANDING: dict[str, Label] = {
+    "closed": Label(mark("正常"), "✓", "good"),
+    "half_open": Label(mark("半开"), "◐", "busy"),
+    "open": Label(mark("熔断"), "✕", "bad"),
+    "shaky": Label(mark("不稳"), "！", "late"),
+    "unused": Label(mark("未用过"), "○", "idle"),
+    "disabled": Label(mark("已停用"), "■", "off"),
+    "not_running": Label(mark("待重启"), "↻", "late"),
+    "broken": Label(mark("装载不了"), "✕", "bad"),
+}
+"""How a carrier stands, in a word."""
+
+TEST: dict[str, Label] = {
+    "sending": Label(mark("正在发送"), "◐", "busy"),
+    "accepted": Label(mark("通道已收下"), "◔", "busy"),
+    "delivered": Label(mark("已送达"), "✓", "good"),
+    "undelivered": Label(mark("没有送达"), "✕", "bad"),
+    "failed": Label(mark("发送失败"), "✕", "bad"),
+    "unknown": Label(mark("结果不明"), "?", "late"),
+}
+"""What became of a test."""
+
+PURPOSE: dict[str, str] = {"by_hand": mark("人工测试"), "canary": mark("定时试发")}
+"""Why a test was sent."""
+
+SOURCE: dict[str, str] = {
+    "settings": mark("配置文件"),
+    "added": mark("在本页或命令行添加"),
+}
+"""Where a carrier comes from."""
+
+PARAMETER: dict[str, str] = {
+    "base_url": mark("服务地址"),
+    "account": mark("账号"),
+    "sender": mark("发送号"),
+    "secret": mark("密钥"),
+    "previous_secret": mark("旧密钥（轮换期间）"),
+    "per_second": mark("每秒最多发多少"),
+    "sender_per_second": mark("每个发送号每秒最多发多少"),
+    "lines": mark("同时通话数"),
+    "per_callee": mark("对同一号码的限制"),
+    "inbound_countries": mark("哪些国家的回复收得到（国际区号）"),
+    "links_allowed": mark("可以带链接"),
+    "allow_private": mark("允许内网地址和不加密的 http"),
+    "canary_to": mark("试发号码"),
+    "canary_minutes": mark("每隔多少分钟试发一次"),
+}
+"""Parameter of an adapter → its label in a form. One that is not here is shown as it is spelled."""
+
+CARRIER_LABELS: dict[str, dict[str, Label]] = {"standing": STANDING, "test": TEST}
+"""Kind of state → stored word → label, beside those of `warnsvc.web.label`."""
+
+CARRIER_WORDS: dict[str, dict[str, str]] = {
+    "adapter": ADAPTER,
+    "profile": PROFILE,
+    "test_purpose": PURPOSE,
+    "source": SOURCE,
+    "parameter": PARAMETER,
+}
+"""Kind of word → stored word → what is shown."""
