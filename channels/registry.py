@@ -23,8 +23,11 @@ from channels.aliyun_sms import AliyunSms
 from channels.aliyun_voice import AliyunVoice
 from channels.base import Channel, ChannelKind, PerCalleeLimit, registered
 from channels.clock import Clock, utc_now
+from channels.gateway import HttpGateway
 from channels.http_client import TimeLimits
 from channels.simulated import SimulatedSms, SimulatedVoice
+from channels.twilio_sms import TwilioSms
+from channels.twilio_voice import TwilioVoice
 from channels.webhook import WebhookChannel
 
 
@@ -37,10 +40,13 @@ class Adapter:
 
 
 ADAPTERS: dict[str, Adapter] = {
+    "http-gateway": Adapter(kind=ChannelKind.SMS, build=HttpGateway),
     "aliyun-sms": Adapter(kind=ChannelKind.SMS, build=AliyunSms),
     "aliyun-voice": Adapter(kind=ChannelKind.VOICE, build=AliyunVoice),
     "simulated-sms": Adapter(kind=ChannelKind.SMS, build=SimulatedSms),
     "simulated-voice": Adapter(kind=ChannelKind.VOICE, build=SimulatedVoice),
+    "twilio-sms": Adapter(kind=ChannelKind.SMS, build=TwilioSms),
+    "twilio-voice": Adapter(kind=ChannelKind.VOICE, build=TwilioVoice),
     "webhook": Adapter(kind=ChannelKind.WEBHOOK, build=WebhookChannel),
 }
 

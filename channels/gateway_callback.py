@@ -1,0 +1,215 @@
+"""Reads what a gateway posts to us: records out of a query, a form or JSON, then events of them.
+
+    callback ──► records ──┬─ has the fields of [receipts] ──► ReceiptEvent
+                           ├─ has the fields of [inbound]  ──► InboundEvent
+                           └─ neither                      ──► CallbackMalformed
+
+Of a batch with one damaged record the others are kept: a reply that cannot be read becomes an
+event with the record as its text, for a human, and a receipt that cannot be read is logged without
+its numbers. It checks no proof (`gateway_proof` does) and decides nothing.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+
+import structlog
+
+from channels.base import (
+    CallbackMalformed,
+    CallbackRequest,
+    InboundEvent,
+    ReceiptEvent,
+    ReceiptWord,
+)
+from channels.errors import ErrorClass
+from channels.gateway_profile import InboundRule, Profile, ReceiptRule, RecordRule, Said
+from channels.gateway_record import Record, decoded, has_all, instant_of, records_of, text_of
+from channels.gateway_request import international
+from channels.gateway_template import find
+
+log = structlog.get_logger(__name__)
+
+TEXT_CHARS_MAX = 2_000
+"""Longer than any reply."""
+ANY_WORD = "*"
+
+
+class CallbackReader:
+    """Reads callbacks as one profile describes them, for one channel."""
+
+    def __init__(self, profile: Profile, *, channel: str) -> None:
+        self._profile = profile
+        self._channel = channel
+        self._receipts = profile.receipts
+        self._inbound = profile.inbound
+
+    def receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
+        """Return the receipts in a callback; one with replies gives an empty list."""
+        rule = self._receipts
+        other = self._inbound.record if self._inbound is not None else None
+        if rule is None:
+            return []
+        records = self._records(rule.record, other, request)
+        events: list[ReceiptEvent] = []
+        damage: CallbackMalformed | None = None
+        for record in records:
+            try:
+                events.append(self.receipt(record, request.token))
+            except CallbackMalformed as fault:
+                damage = fault
+        if damage is not None and not events:
+            raise damage
+        if damage is not None:
+            count = len(records) - len(events)
+            log.error("gateway.receipts_unreadable", channel=self._channel, count=count)
+        return events
+
+    def inbound(self, request: CallbackRequest) -> list[InboundEvent]:
+        """Return the replies in a callback; one with receipts gives an empty list."""
+        rule = self._inbound
+        other = self._receipts.record if self._receipts is not None else None
+        if rule is None:
+            return []
+        records = self._records(rule.record, other, request)
+        if len(records) == 1:
+            return [self._reply(rule, records[0])]
+        return [self._reply_or_its_remains(rule, record) for record in records]
+
+    def receipt(self, record: Record, token: str) -> ReceiptEvent:
+        """Return what one record says. Raises CallbackMalformed."""
+        rule = self._receipts
+        assert rule is not None, "only a profile with [receipts] has receipts"
+        token = self._token(rule, record, token)
+        theirs = self._required(record, rule.word)
+        word, error_class = self._word(rule, theirs)
+        code = self._code(rule, record)
+        if word is ReceiptWord.UNDELIVERED or error_class is not None:
+            error_class = rule.codes.get(code, error_class)
+        reference = _rendered(rule, record)
+        return ReceiptEvent(
+            token=token,
+            word=word,
+            dedupe_key=_key(rule.record, record, token) or f"{token or reference}:{theirs}:{code}",
+            reference=reference,
+            error_class=error_class,
+            code=(code or theirs) if error_class is not None else "",
+            happened_at=instant_of(rule.record.time, record),
+        )
+
+    # ----------------------------------------------------------------------------------- records
+
+    def _records(
+        self, rule: RecordRule, other: RecordRule | None, request: CallbackRequest
+    ) -> list[Record]:
+        """Return the records of one kind; none of them if they are the other kind's."""
+        try:
+            records = records_of(rule, request)
+        except CallbackMalformed:
+            if other is not None and any(
+                has_all(record, other) for record in _records_or_none(other, request)
+            ):
+                return []
+            raise
+        ours = [record for record in records if has_all(record, rule)]
+        if ours:
+            return ours
+        others = _records_or_none(other, request) if other is not None else []
+        if records and not any(has_all(record, other) for record in others):
+            raise CallbackMalformed(f"the callback lacks {' or '.join(rule.requires)}")
+        return []
+
+    def _token(self, rule: ReceiptRule, record: Record, from_path: str) -> str:
+        """Return our token. The address and the record must not name two."""
+        if not rule.token_field:
+            if not from_path and rule.reference is None:
+                raise CallbackMalformed("the receipt's address names no message")
+            return from_path
+        given = self._required(record, rule.token_field)
+        if from_path and given != from_path:
+            raise CallbackMalformed("the receipt is about another message than its address says")
+        return given
+
+    def _word(self, rule: ReceiptRule, theirs: str) -> Said:
+        known = rule.words.get(theirs) or rule.words.get(ANY_WORD)
+        if known is None:
+            log.warning("unknown gateway word", channel=self._channel, word=theirs[:40])
+            return ReceiptWord.ACCEPTED, ErrorClass.OTHER
+        return known
+
+    def _code(self, rule: ReceiptRule, record: Record) -> str:
+        given = text_of(find(record, rule.code)) if rule.code else ""
+        if rule.code_pattern is None:
+            return given
+        match = rule.code_pattern.search(given)
+        if match is None:
+            return ""
+        return next((group for group in match.groups() if group is not None), match[0])
+
+    # ----------------------------------------------------------------------------------- replies
+
+    def _reply(self, rule: InboundRule, record: Record) -> InboundEvent:
+        sender = self._number(self._required(record, rule.sender))
+        recipient = text_of(find(record, rule.recipient)) if rule.recipient else ""
+        text = decoded(text_of(find(record, rule.text)), rule.text_form)[:TEXT_CHARS_MAX]
+        happened_at = instant_of(rule.record.time, record)
+        return InboundEvent(
+            sender=sender,
+            text=text,
+            dedupe_key=_key(rule.record, record, "")
+            or _hashed(sender, recipient, text, happened_at),
+            token=text_of(find(record, rule.token_field)) if rule.token_field else "",
+            recipient=recipient,
+            happened_at=happened_at,
+        )
+
+    def _reply_or_its_remains(self, rule: InboundRule, record: Record) -> InboundEvent:
+        try:
+            return self._reply(rule, record)
+        except CallbackMalformed:
+            remains = json.dumps(record, ensure_ascii=False, sort_keys=True)
+            log.error("gateway.reply_unreadable", channel=self._channel)
+            return InboundEvent(
+                sender="", text=remains[:TEXT_CHARS_MAX], dedupe_key=_hashed("", "", remains, None)
+            )
+
+    def _number(self, given: str) -> str:
+        return international(given, self._profile.country, self._profile.national_digits)
+
+    def _required(self, record: Record, name: str) -> str:
+        found = text_of(find(record, name))
+        if not found:
+            raise CallbackMalformed(f"the callback lacks {name}")
+        return found
+
+
+def _records_or_none(rule: RecordRule, request: CallbackRequest) -> list[Record]:
+    try:
+        return records_of(rule, request)
+    except CallbackMalformed:
+        return []
+
+
+def _key(rule: RecordRule, record: Record, token: str) -> str:
+    """Return what tells repeats of an event; "" when the profile or the record does not say."""
+    if rule.key is None:
+        return ""
+    values = {name: text_of(find(record, name)) for name in rule.key.names}
+    if "token" in rule.key.names:
+        values["token"] = token
+    return rule.key.render(values) if any(values.values()) else ""
+
+
+def _rendered(rule: ReceiptRule, record: Record) -> str:
+    if rule.reference is None:
+        return ""
+    return rule.reference.render(
+        {name: text_of(find(record, name)) for name in rule.reference.names}
+    )
+
+
+def _hashed(sender: str, recipient: str, text: str, at: datetime | None) -> str:
+    """Without an id a repeat is what says the same in the same minute (carriers.md §5.6)."""
+    minute = at.strftime("%Y%m%d%H%M") if at is not None else ""
+    joined = f"{sender}\n{recipient}\n{minute}\n{text}"
+    return f"sha256:{hashlib.sha256(joined.encode('utf-8', 'surrogatepass')).hexdigest()}"
