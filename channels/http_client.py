@@ -144,11 +144,16 @@ async def read_bounded(response: ClientResponse, limit: int = REPLY_BYTES_MAX) -
 
 def read_json_object(body: bytes) -> dict[str, Any]:
     """Return a JSON object, or an empty one when the body is something else."""
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return {}
+    value = parse_json(body)
     return value if isinstance(value, dict) else {}
+
+
+def parse_json(body: bytes) -> Any:
+    """Return what JSON says, or None when it is none, or is nested to bring us down."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def fault_of(error: BaseException) -> ChannelError:

@@ -31,6 +31,9 @@ FIELDS_MAX = 100
 SIGNATURES_MAX = 5
 """A header lists one signature per active secret of the sender."""
 
+WHSEC = "whsec_"
+"""Standard Webhooks: before a secret that is written in base64."""
+
 SECRET_BYTES_MIN = 24
 SECRET_BYTES_MAX = 64
 """Standard Webhooks: a secret has 24 to 64 bytes."""
@@ -126,13 +129,17 @@ def _form_signature(secret: str, url: str, pairs: Pairs, stamp: str) -> str:
 # --- Standard Webhooks ----------------------------------------------------------------------------
 
 
-def webhook_headers(key: bytes, message_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """Return the headers that sign a webhook."""
+def webhook_headers(
+    keys: Sequence[bytes], message_id: str, body: bytes, now: datetime
+) -> dict[str, str]:
+    """Return the headers that sign a webhook: one signature a key, so that a receiver who knows
+    either secret of a rotation believes it."""
     stamp = str(int(now.timestamp()))
+    signed = [_webhook_signature(key, message_id, stamp, body) for key in keys[:SIGNATURES_MAX]]
     return {
         WEBHOOK_ID: message_id,
         WEBHOOK_TIMESTAMP: stamp,
-        WEBHOOK_SIGNATURE: _webhook_signature(key, message_id, stamp, body),
+        WEBHOOK_SIGNATURE: " ".join(signed),
     }
 
 
@@ -156,8 +163,8 @@ def webhook_key(secret: str) -> bytes:
     """Return the bytes of a secret: `whsec_` + base64, or plain text. Raises ValueError."""
     try:
         key = (
-            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-            if secret.startswith("whsec_")
+            base64.b64decode(secret.removeprefix(WHSEC), validate=True)
+            if secret.startswith(WHSEC)
             else secret.encode()
         )
     except binascii.Error:
@@ -168,7 +175,7 @@ def webhook_key(secret: str) -> bytes:
 
 
 def _webhook_signature(key: bytes, message_id: str, stamp: str, body: bytes) -> str:
-    signed = f"{message_id}.{stamp}.".encode() + body
+    signed = _as_sent(f"{message_id}.{stamp}.") + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode("ascii")
 
 
@@ -184,9 +191,14 @@ def _check_age(stamp: str, now: datetime) -> None:
 
 def _any_equal(given: Iterable[str], wanted: Iterable[str]) -> bool:
     """Compare every pair, so that the time taken says nothing about where they differ."""
-    offered = [value.encode() for value in given]
+    offered = [_as_sent(value) for value in given]
     equal = False
     for value in wanted:
         for offer in offered:
             equal |= hmac.compare_digest(offer, value.encode())
     return equal
+
+
+def _as_sent(text: str) -> bytes:
+    """Return the bytes of a header: what is not UTF-8 in it must be refused, not raise."""
+    return text.encode("utf-8", "surrogateescape")

@@ -85,6 +85,12 @@ class HookDesk:
         endpoint = self._endpoints[name]
         endpoint.hook = replace(endpoint.hook, answers_by=answers_by)
 
+    def set_secrets(self, name: str, secrets: tuple[str, ...]) -> None:
+        """Give an endpoint other secrets, as whoever runs it does in a rotation."""
+        endpoint = self._endpoints[name]
+        endpoint.hook = replace(endpoint.hook, secrets=secrets)
+        endpoint.keys = _keys(secrets)
+
     def data(self, name: str) -> Mapping[str, Any]:
         """Return what the newest webhook at an endpoint said."""
         return self._endpoints[name].data
@@ -160,7 +166,7 @@ class HookDesk:
         body = json.dumps(document, ensure_ascii=False).encode()
 
         def headers(now: datetime) -> dict[str, str]:
-            signed = signature.webhook_headers(endpoint.keys[0], message_id, body, now)
+            signed = signature.webhook_headers(endpoint.keys[:1], message_id, body, now)
             return {"Content-Type": "application/json", **signed}
 
         callback = Callback(url=url, body=body, headers=headers)
@@ -170,9 +176,13 @@ class HookDesk:
 def _endpoint(hook: Hook) -> _Endpoint:
     return _Endpoint(
         hook=hook,
-        keys=tuple(signature.webhook_key(secret) for secret in hook.secrets),
+        keys=_keys(hook.secrets),
         ledger=Ledger(account=Account(name=hook.name, secrets=hook.secrets)),
     )
+
+
+def _keys(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(signature.webhook_key(secret) for secret in secrets)
 
 
 def _data(body: bytes) -> dict[str, Any]:

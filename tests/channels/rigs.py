@@ -18,6 +18,7 @@ from channels.simulator import (
     OutageKind,
 )
 from channels.webhook import WebhookChannel
+from channels.webhook_secret import endpoint_secret
 from tests.channels.catcher import Catcher
 
 START = datetime(2025, 7, 11, 6, 0, tzinfo=UTC)
@@ -153,6 +154,8 @@ class WebhookRig(CarrierRig):
     async def start(self) -> None:
         await super().start()
         self.good_address = f"{self.server.url}/v1/hooks/loudspeaker"
+        own = endpoint_secret(HOOK_SECRET, self.good_address)
+        self.carrier.hooks.set_secrets("loudspeaker", (own,))
 
     def make(self, limits: TimeLimits | None) -> Channel:
         return WebhookChannel(

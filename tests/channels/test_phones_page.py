@@ -290,7 +290,9 @@ def test_templates_are_found_in_a_checkout_and_their_absence_is_named(tmp_path: 
 async def test_an_endpoint_stands_among_the_phones_and_can_be_answered_by_hand(
     sms: SmsRig, browser: ClientSession
 ) -> None:
-    hooks = WebhookChannel(name="h", secrets=[HOOK_SECRET], allow_private=True, clock=sms.now)
+    hooks = WebhookChannel(
+        name="h", secrets=[HOOK_SECRET], shared_secret=True, allow_private=True, clock=sms.now
+    )
     await hooks.send(request(sms, to=f"{sms.server.url}/v1/hooks/loudspeaker"))
     await hooks.close()
     await sms.timeline.advance(1)

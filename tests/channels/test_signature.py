@@ -94,14 +94,14 @@ def test_a_webhook_is_signed_as_the_standard_says() -> None:
     key = signature.webhook_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     at = datetime.fromtimestamp(1614265330, UTC)
 
-    headers = signature.webhook_headers(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', at)
+    headers = signature.webhook_headers([key], "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', at)
 
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_a_webhook_may_carry_several_signatures() -> None:
     key = signature.webhook_key("k" * 24)
-    headers = signature.webhook_headers(key, "id-1", b"{}", NOW)
+    headers = signature.webhook_headers([key], "id-1", b"{}", NOW)
     headers["webhook-signature"] = "v1a,xyz v1,bm8= " + headers["webhook-signature"]
 
     assert signature.check_webhook(keys=[key], headers=headers, body=b"{}", now=NOW) == "id-1"
@@ -110,7 +110,7 @@ def test_a_webhook_may_carry_several_signatures() -> None:
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
 def test_a_webhook_without_a_header_is_refused(name: str) -> None:
     key = signature.webhook_key("k" * 24)
-    headers = signature.webhook_headers(key, "id-1", b"{}", NOW)
+    headers = signature.webhook_headers([key], "id-1", b"{}", NOW)
     del headers[name]
 
     with pytest.raises(SignatureInvalid):
@@ -119,7 +119,7 @@ def test_a_webhook_without_a_header_is_refused(name: str) -> None:
 
 def test_a_webhook_is_good_for_five_minutes() -> None:
     key = signature.webhook_key("k" * 24)
-    headers = signature.webhook_headers(key, "id-1", b"{}", NOW)
+    headers = signature.webhook_headers([key], "id-1", b"{}", NOW)
 
     def check(seconds: int) -> str:
         then = NOW + timedelta(seconds=seconds)

@@ -21,11 +21,13 @@ from pathlib import Path
 
 import pytest
 
+from channels.webhook import WebhookChannel
+from contacts.contact import NumberKind
 from contacts.county import make_county
 from tests.cli.conftest import Command
 from warnsvc.core.bulletin import BulletinState, is_marked
 from warnsvc.demo.cast import EASY_PASSWORD, cast, is_local
-from warnsvc.demo.county import hooks_of, phones_of
+from warnsvc.demo.county import HOOKS_PATH, hooks_of, phones_of
 from warnsvc.demo.phones import (
     Phone,
     PhonesConfig,
@@ -34,7 +36,7 @@ from warnsvc.demo.phones import (
     read_config,
     simulated_phones,
 )
-from warnsvc.demo.run import DemoWish, carrier_secret, demo_settings
+from warnsvc.demo.run import DemoWish, carrier_secret, demo_settings, hook_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS_MAX = 60
@@ -190,6 +192,27 @@ def test_every_phone_of_the_county_has_a_name_and_a_place() -> None:
     assert len(hooks_of(county)) == 6
 
 
+def test_every_speaker_knows_the_secret_that_the_service_signs_with(
+    data: Path, tmp_path: Path
+) -> None:
+    settings = demo_settings(DemoWish(), tmp_path)
+    county = make_county(speakers_url=f"http://127.0.0.1:{settings.phones_port}{HOOKS_PATH}")
+    (carrier,) = [c for c in settings.carriers if c.kind == "webhook"]
+    ours = WebhookChannel(name="ours", secrets=[carrier_secret(settings)])
+    addresses = [
+        number.address
+        for contact in county.people.contacts
+        for number in contact.numbers
+        if number.kind is NumberKind.WEBHOOK
+    ]
+
+    known = hook_secrets(settings, county)
+
+    assert carrier.adapter == "webhook"
+    assert {a.rpartition("/")[2]: ours.endpoint_secret(a) for a in addresses} == known
+    assert len(set(known.values())) == 6
+
+
 def test_the_drill_waits_and_says_that_it_is_one(command: Command, furnished: Path) -> None:
     drill = command("bulletin", "show", "1", "--json").json
 
@@ -205,7 +228,7 @@ def config(port: int) -> PhonesConfig:
         seed=7,
         secret="s" * 40,
         inbound_callback="http://127.0.0.1:1/callbacks/sim-sms",
-        hooks=("990102100201",),
+        hooks={"990102100201": "whsec_" + "a" * 44},
         phones=(Phone(number="+8615400000001", name="张三 村支书", place="云溪镇上河湾村"),),
         crowd_speed=5.0,
         ring_seconds=15.0,

@@ -13,7 +13,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -65,8 +65,8 @@ class PhonesConfig:
     seed: int
     secret: str = field(repr=False)
     inbound_callback: str
-    hooks: tuple[str, ...]
-    """Names of webhook endpoints; they take what comes and never answer."""
+    hooks: Mapping[str, str] = field(repr=False)
+    """Webhook endpoints by name, each with its secret; they take what comes and never answer."""
     phones: tuple[Phone, ...]
     crowd_speed: float
     ring_seconds: float
@@ -137,8 +137,8 @@ def carrier_config(config: PhonesConfig) -> CarrierConfig:
             ),
         ),
         hooks=tuple(
-            Hook(name=name, secrets=(config.secret,), answers_by=AnswersBy.SILENCE)
-            for name in config.hooks
+            Hook(name=name, secrets=(secret,), answers_by=AnswersBy.SILENCE)
+            for name, secret in config.hooks.items()
         ),
         seed=config.seed,
         behaviour=Behaviour(crowd_speed=config.crowd_speed, ring_seconds=config.ring_seconds),
@@ -159,7 +159,6 @@ def label(server: CarrierServer, phones: tuple[Phone, ...]) -> None:
 def read_config(line: bytes) -> PhonesConfig:
     """Return the configuration in a line of JSON."""
     document: dict[str, Any] = json.loads(line)
-    document["hooks"] = tuple(document["hooks"])
     document["phones"] = tuple(Phone(**phone) for phone in document["phones"])
     return PhonesConfig(**document)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from channels.webhook_secret import endpoint_secret
 from contacts.county import SEED as COUNTY_SEED
 from contacts.county import County, make_county
 from warnsvc import app
@@ -131,12 +132,18 @@ def _phones_config(settings: Settings, county: County, wish: DemoWish) -> Phones
         seed=wish.seed,
         secret=carrier_secret(settings),
         inbound_callback=f"{settings.public_url}/callbacks/sim-sms",
-        hooks=hooks_of(county),
+        hooks=hook_secrets(settings, county),
         phones=phones_of(county),
         crowd_speed=max(1.0, REAL_WINDOW_SECONDS / wish.window_seconds),
         ring_seconds=min(RING_SECONDS_MAX, wish.window_seconds * RING_SHARE),
         time_zone=settings.time_zone,
     )
+
+
+def hook_secrets(settings: Settings, county: County) -> dict[str, str]:
+    """Return name → secret of every endpoint: each has its own, as real ones do."""
+    secret, url = carrier_secret(settings), _phones_url(settings) + HOOKS_PATH
+    return {name: endpoint_secret(secret, f"{url}/{name}") for name in hooks_of(county)}
 
 
 def demo_settings(wish: DemoWish, folder: Path) -> Settings:
