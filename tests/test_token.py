@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warnsvc.token import TOKEN_CHARS_MAX, read_token, sign_token
+from warnsvc.token import TOKEN_CHARS_MAX, read_cut_token, read_token, sign_token
 
 SECRET = b"s" * 32
 OTHER = b"t" * 32
@@ -67,3 +67,26 @@ def test_a_row_has_exactly_one_spelling(spoil: object) -> None:
     assert callable(spoil)
 
     assert read_token([SECRET], "attempt", spoil(token)) is None
+
+
+@given(st.integers(min_value=0, max_value=36**8 - 1))
+def test_fifteen_bytes_of_a_token_name_its_row_where_the_speaker_is_known(number: int) -> None:
+    cut = sign_token(SECRET, "attempt", number)[:15]
+
+    assert read_cut_token([SECRET], "attempt", cut) == number
+    assert read_cut_token([OTHER, SECRET], "attempt", cut) == number
+    assert read_cut_token([OTHER], "attempt", cut) is None
+    assert read_cut_token([SECRET], "callout", cut) is None
+    assert read_token([SECRET], "attempt", cut) is None
+
+
+@pytest.mark.parametrize("chars", range(6))
+def test_too_little_of_a_signature_is_none(chars: int) -> None:
+    name, _, signature = sign_token(SECRET, "attempt", 1742).partition(".")
+
+    assert read_cut_token([SECRET], "attempt", f"{name}.{signature[:chars]}") is None
+
+
+@given(st.text(max_size=60))
+def test_any_cut_text_at_all_is_read_without_a_fault(text: str) -> None:
+    assert read_cut_token([SECRET], "attempt", text) is None

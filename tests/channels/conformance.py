@@ -147,6 +147,8 @@ class ChannelConformance:
         assert rig.texts_received() == [text]
 
     async def test_the_validity_is_passed_on(self, rig: Rig) -> None:
+        if rig.channel.capabilities.validity_seconds_max == 0:
+            pytest.skip("this carrier takes no validity")
         until = rig.now() + timedelta(seconds=90)
 
         await rig.channel.send(self.request(rig, valid_until=until))
