@@ -19,6 +19,7 @@ from warnsvc.service.context import WAKE_FACTS, Context
 from warnsvc.spool_file import SpoolFault
 from warnsvc.store.inbound import Inbound, clean, insert_inbound
 from warnsvc.store.port import StoreBusy, StoreFault
+from warnsvc.token import read_cut_token
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +47,15 @@ def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datet
         channel=channel.capabilities.kind.value,
         dedupe_key=f"r:{channel.name}:{event.dedupe_key}",
         received_at=now,
-        attempt_id=ctx.read_token("attempt", event.token),
+        attempt_id=named_attempt(ctx, event.token),
         fact_json=json.dumps(said, ensure_ascii=False, separators=(",", ":")),
     )
+
+
+def named_attempt(ctx: Context, token: str) -> int | None:
+    """Return the attempt that a genuine event names, though its carrier cut the token short."""
+    attempt_id = ctx.read_token("attempt", token)
+    return attempt_id if attempt_id is not None else read_cut_token(ctx.keys, "attempt", token)
 
 
 class IntakeFull(Exception):

@@ -27,7 +27,7 @@ from channels.base import (
 )
 from warnsvc.service.backlog import Backlog
 from warnsvc.service.context import Context
-from warnsvc.service.intake import Intake, IntakeFull, receipt_fact
+from warnsvc.service.intake import Intake, IntakeFull, named_attempt, receipt_fact
 from warnsvc.service.outgoing import request_of
 from warnsvc.spool import Spool
 from warnsvc.store.inbound import Inbound
@@ -152,10 +152,9 @@ def facts_of(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[
     """Return what a genuine callback says. Raises HTTPForbidden when it is not genuine."""
     now = ctx.clock.now()
     try:
-        receipts = channel.parse_receipts(callback) if callback.token else []
-        answers = channel.parse_inbound(callback) if not receipts else []
-        if not receipts and not answers:
-            receipts = channel.parse_receipts(callback)
+        receipts = channel.parse_receipts(callback)
+        # A batch may hold both: what became of one call, and the key pressed in another.
+        answers = channel.parse_inbound(callback) if not (receipts and callback.token) else []
     except SignatureInvalid:
         log.warning("callback.refused", carrier=channel.name)
         raise web.HTTPForbidden from None
@@ -175,7 +174,7 @@ def _answer(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) 
         channel=channel.capabilities.kind.value,
         dedupe_key=f"a:{channel.name}:{event.dedupe_key}",
         received_at=now,
-        attempt_id=ctx.read_token("attempt", event.token) if event.token else None,
+        attempt_id=named_attempt(ctx, event.token) if event.token else None,
         sender=event.sender,
         text=event.text,
     )
