@@ -9,6 +9,7 @@ import pytest
 
 from warnsvc.core.refusal import Refusal
 from warnsvc.resource import locale_dir, templates_dir
+from warnsvc.service.test_send import OBSTACLES
 from warnsvc.web.act import ACTS
 from warnsvc.web.sentence import REFUSALS, SAID, sentence
 from warnsvc.words import Words
@@ -18,9 +19,17 @@ CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 PLACES = re.compile(r"\{(\w+)\}")
 CALL = re.compile(r'\b_\(\s*"((?:[^"\\]|\\.)*)"')
 TEMPLATE_CODE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-LOG_EVENTS = {"inbound.batch_failed", "inbound.fact_failed", "inbound.bulletin_held"}
+LOG_EVENTS = {
+    "carrier.left_out",
+    "inbound.batch_failed",
+    "inbound.fact_failed",
+    "inbound.bulletin_held",
+}
 COLUMNS = re.compile(r"\.(id|code)$")
-TABLES = "bulletin|escalation|callout|attempt|inbound|task|alarm|number|directory|officer"
+TABLES = (
+    "bulletin|escalation|callout|attempt|inbound|task|alarm|number|directory|officer"
+    "|carrier|circuit"
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +99,17 @@ def refusal_codes() -> Iterator[tuple[str, set[str], str]]:
     """Yield (code, parameters, where) of every refusal that the source raises."""
     for path in sorted((ROOT / "warnsvc").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and _name(node.func) == "Refusal"
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
+            if isinstance(node, ast.Call) and _name(node.func) == "Refusal" and node.args:
                 names = {word.arg for word in node.keywords if word.arg and word.arg != "field"}
-                yield str(node.args[0].value), names, f"{path.name}:{node.lineno}"
+                for code in _constants(node.args[0]):
+                    yield code, names, f"{path.name}:{node.lineno}"
+
+
+def _constants(code: ast.expr) -> list[str]:
+    """Return the codes of `"a"` or of `"a" if … else "b"`."""
+    if isinstance(code, ast.IfExp):
+        return [*_constants(code.body), *_constants(code.orelse)]
+    return [str(code.value)] if isinstance(code, ast.Constant) else []
 
 
 def test_every_refusal_has_a_sentence_with_the_parameters_it_is_given() -> None:
@@ -113,7 +125,7 @@ def test_every_refusal_has_a_sentence_with_the_parameters_it_is_given() -> None:
 
 
 def test_no_sentence_is_kept_for_a_refusal_that_nobody_raises() -> None:
-    raised = {code for code, _, _ in refusal_codes()}
+    raised = {code for code, _, _ in refusal_codes()} | set(OBSTACLES.values())
 
     assert set(REFUSALS) - raised == set()
 
@@ -134,7 +146,7 @@ def test_states_and_roles_in_refusals_are_words(words: Words) -> None:
 
 def test_every_act_of_the_ledger_has_a_word() -> None:
     written = set()
-    for folder in ("core", "service", "store", "worker"):
+    for folder in ("core", "service", "store", "worker", "outbox"):
         for path in (ROOT / "warnsvc" / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 text = node.value if isinstance(node, ast.Constant) else None

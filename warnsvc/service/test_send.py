@@ -28,6 +28,7 @@ from channels.base import (
     inbound_possible,
 )
 from channels.errors import ErrorClass
+from contacts.phone import PhoneError, to_e164
 from warnsvc.core.ledger import Line
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.context import WAKE_BOARD, Context
@@ -115,7 +116,7 @@ async def send_test(
 
 def prepare(ctx: Context, channel: Channel, *, address: str, language: str) -> Prepared:
     """Return the test for this address, or raise a Refusal that says why it cannot be sent."""
-    address = address.strip()
+    address = _as_e164(ctx, address.strip())
     check_address(channel.capabilities.kind, address, field="address")
     words = words_of(ctx, channel, address, language)
     unsendable = channel.check(words)
@@ -129,6 +130,14 @@ def prepare(ctx: Context, channel: Channel, *, address: str, language: str) -> P
             language=language,
         )
     return Prepared(address=address, words=words)
+
+
+def _as_e164(ctx: Context, typed: str) -> str:
+    """Return a number as carriers take it: people type `138 0013 8000`; else what was typed."""
+    try:
+        return to_e164(typed, ctx.settings.local_country, allow_invented=True).address
+    except PhoneError:
+        return typed
 
 
 def check_address(kind: str, address: str, *, field: str) -> None:

@@ -12,7 +12,6 @@ from aiohttp import web
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service.carrier import AdapterForm, CarrierDraft, adapters, add_carrier
 from warnsvc.service.officer import Role
-from warnsvc.web.carrier_card import adapter_words
 from warnsvc.web.visit import Visit, get, post, see_other
 
 REFUSED_STATUS = 422
@@ -81,8 +80,8 @@ async def _page(
         "carrier_add.html",
         status=REFUSED_STATUS if refusals else 200,
         form=form,
-        choices=[(one, adapter_words(one.name, show)) for one in adapters()],
-        chosen=adapter_words(adapter, show) if form else "",
+        choices=[(one, show.word("adapter", one.name)) for one in adapters()],
+        chosen=show.word("adapter", adapter) if form else "",
         needed=[parameter for parameter in parameters if parameter.required],
         optional=[parameter for parameter in parameters if not parameter.required],
         labels=labels,

@@ -66,7 +66,7 @@ def card_of(view: CarrierView, show: Show, *, home: str) -> Card:
     can = view.capabilities
     return Card(
         view=view,
-        adapter=adapter_words(view.adapter, show),
+        adapter=show.word("adapter", view.adapter),
         standing=standing,
         label=show.label("standing", standing),
         sentence=_sentence(view, standing, show),
@@ -75,12 +75,6 @@ def card_of(view: CarrierView, show: Show, *, home: str) -> Card:
         problems=tuple(show.words(PROBLEMS[code]) for code in view.problems if code in NOTED),
         lacks=() if can is None else tuple(lacks_of(can, show, home=home)),
     )
-
-
-def adapter_words(adapter: str, show: Show, profile: str = "") -> str:
-    """Return what an adapter is; one that nobody has named is shown as it is spelled."""
-    name = show.word("adapter", adapter)
-    return name + show.brackets(show.word("profile", profile)) if profile else name
 
 
 def standing_of(view: CarrierView) -> str:

@@ -8,14 +8,16 @@ from warnsvc.web.label import Label
 from warnsvc.words import mark
 
 ADAPTER: dict[str, str] = {
+    "aliyun-sms": mark("阿里云短信"),
+    "aliyun-voice": mark("阿里云语音"),
+    "http-gateway": mark("短信网关（HTTP）"),
     "simulated-sms": mark("模拟短信通道"),
     "simulated-voice": mark("模拟电话通道"),
+    "twilio-sms": mark("Twilio 短信"),
+    "twilio-voice": mark("Twilio 电话"),
     "webhook": mark("签名接口（Webhook）"),
 }
 """Adapter → what it is."""
-
-PROFILE: dict[str, str] = {}
-"""Profile of the HTTP gateway → what stands behind it."""
 
 STANDING: dict[str, Label] = {
     "closed": Label(mark("正常"), "✓", "good"),
@@ -52,12 +54,24 @@ PARAMETER: dict[str, str] = {
     "base_url": mark("服务地址"),
     "account": mark("账号"),
     "sender": mark("发送号"),
+    "account_sid": mark("账号 SID"),
+    "api_key_sid": mark("API 密钥的 SID"),
+    "api_key_secret": mark("API 密钥"),
+    "messaging_service_sid": mark("消息服务 SID"),
+    "access_key_id": mark("访问密钥的 ID"),
+    "sign_name": mark("短信签名"),
+    "templates_file": mark("模板对照表的文件"),
+    "profile": mark("网关类型"),
+    "user": mark("用户名"),
+    "values": mark("网关的其他参数"),
+    "allow_from": mark("只收这些网段的回执"),
     "secret": mark("密钥"),
     "previous_secret": mark("旧密钥（轮换期间）"),
     "per_second": mark("每秒最多发多少"),
     "sender_per_second": mark("每个发送号每秒最多发多少"),
     "lines": mark("同时通话数"),
     "per_callee": mark("对同一号码的限制"),
+    "countries": mark("送到哪些国家（国际区号）"),
     "inbound_countries": mark("哪些国家的回复收得到（国际区号）"),
     "links_allowed": mark("可以带链接"),
     "allow_private": mark("允许内网地址和不加密的 http"),
@@ -71,7 +85,6 @@ CARRIER_LABELS: dict[str, dict[str, Label]] = {"standing": STANDING, "test": TES
 
 CARRIER_WORDS: dict[str, dict[str, str]] = {
     "adapter": ADAPTER,
-    "profile": PROFILE,
     "test_purpose": PURPOSE,
     "source": SOURCE,
     "parameter": PARAMETER,

@@ -6,6 +6,7 @@ for the codes in the source). A sentence says what is wrong and what to do about
 
 from warnsvc.core.refusal import Refusal
 from warnsvc.web.label import BULLETIN, ROLE, UNKNOWN
+from warnsvc.web.recording_word import RECORDING_REFUSALS
 from warnsvc.words import Translate, mark
 
 REFUSALS: dict[str, str] = {
@@ -80,8 +81,30 @@ REFUSALS: dict[str, str] = {
     "region_not_found": mark("没有这个区域。"),
     "number_unknown": mark("没有这个号码。"),
     "number_malformed": mark("这个号码不能拨打，请检查位数和区号。"),
+    **RECORDING_REFUSALS,
     # carriers
     "carrier_unknown": mark("没有名为 {name} 的通道。"),
+    "carrier_name_malformed": mark(
+        "名称要以小写字母开头，只用小写字母、数字、横线，最多 40 个字符。"
+    ),
+    "carrier_name_taken": mark("已经有通道用这个名称。"),
+    "carrier_of_settings": mark("{name} 写在配置文件里，请在文件里改，然后重启服务。"),
+    "carrier_misconfigured": mark("这样装载不了：{why}"),
+    "adapter_unknown": mark("没有这种通道。"),
+    "parameter_missing": mark("请填写这一项。"),
+    "parameter_malformed": mark("这一项写得不对：数字只写数字，文字不要太长。"),
+    "parameter_unknown": mark("这种通道没有 {name} 这个参数。"),
+    "parameter_is_secret": mark("{name} 是密钥，请只写它的文件路径。"),
+    "secret_file_forbidden": mark("不能用这个文件：要写完整路径，而且不能是本系统自己的文件。"),
+    "secret_file_unreadable": mark("服务读不到这个文件，或者文件是空的。请检查路径和权限。"),
+    "test_no_phone": mark("请写一个能拨的号码，如 13800138000，国外的以 + 和国家码开头。"),
+    "test_no_endpoint": mark("请写以 https:// 开头的地址。"),
+    "tests_too_many": mark("一分钟最多 {most} 条测试，请稍等。"),
+    "test_too_long": mark("测试的文字有 {given} 个字，这个通道最多发 {most} 个。"),
+    "test_no_template": mark("这个通道只发审过的模板，还没有给测试设模板。请让管理员补上。"),
+    "test_field_too_long": mark("模板里 {name} 这一项最多 {most} 个字，现在有 {given} 个。"),
+    "test_link": mark("测试的文字里有链接或电话号码，这个通道会拦下。请检查本系统的名称。"),
+    "test_no_voice": mark("这个通道不会说这种语言。请换成汉语页面再试。"),
 }
 """Code → sentence with its parameters in braces."""
 
@@ -93,6 +116,8 @@ SAID: dict[str, str] = {
     "discarded": mark("草稿已作废，记录保留。"),
     "released": mark("已发布，正在叫应。"),
     "lifted": mark("已解除，正在通知叫过的人。"),
+    "recording_added": mark("录音已保存，请听一遍。"),
+    "recording_removed": mark("录音已去掉。"),
     "answered": mark("应答已记录。"),
     "answered_late": mark("应答已记录，记为迟应。"),
     "claimed": mark("任务已认领，别人会看到由您处理。"),

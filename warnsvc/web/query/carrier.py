@@ -5,6 +5,7 @@ its mask is shown.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,8 +22,9 @@ CHANGE_PAGES_MAX = 5
 """Five hundred changes of all carriers are looked through for one carrier's; older ones are in the
 ledger."""
 VALUE_CHARS_MAX = 120
-SECRETIVE = ("secret", "password", "token", "key")
+SECRETIVE = re.compile(r"secret|token|passw|access_key(?!_id)|api_key")
 """A plain parameter of such a name is not shown, whoever put what into it."""
+_SECRET_INSIDE = re.compile(rf"((?:{SECRETIVE.pattern})\w*\s*[=:]\s*)[^;,&\s]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ async def set_values(view: Unit, ctx: Context, name: str) -> list[SetValue]:
 def _plain(params: Mapping[str, object]) -> list[SetValue]:
     return [
         SetValue(name=name, hidden=True)
-        if any(word in name.lower() for word in SECRETIVE)
+        if SECRETIVE.search(name.lower())
         else SetValue(name=name, value=shown_value(name, str(value)))
         for name, value in sorted(params.items())
     ]
@@ -116,4 +118,5 @@ def shown_value(name: str, value: str) -> str:
         value = f"{parts.scheme}://{place}{parts.path}{'?…' if parts.query else ''}"
     elif name != "sender":
         value = mask_numbers(value)
+    value = _SECRET_INSIDE.sub(r"\1••••", value)
     return value if len(value) <= VALUE_CHARS_MAX else f"{value[:VALUE_CHARS_MAX]}…"
