@@ -294,8 +294,8 @@ class Channel(Protocol):
         """Ask what became of a try. Empty: the carrier has never seen it; None: no answer."""
         ...
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
-        """Fetch what people sent while we were away."""
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+        """Fetch what people sent while we were away, the oldest first; None: no answer."""
         ...
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
@@ -340,7 +340,7 @@ class PlainChannel:
         """It cannot be asked."""
         return None
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
         """It keeps nothing to fetch."""
         return []
 

@@ -209,13 +209,15 @@ class _SimulatedChannel(PlainChannel):
             log.warning("unreadable look-up", channel=self.name, fault=str(error))
             return None
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
-        """Fetch replies and key presses since an instant, oldest first."""
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+        """Fetch replies and key presses since an instant, oldest first; None: no answer."""
         events: list[InboundEvent] = []
         url = self._base / "v1" / "inbound"
         query = {"Since": since.astimezone(UTC).isoformat(), "After": "", "Of": self.resource}
         for _ in range(POLL_PAGES_MAX):
             status, answer = await self._ask("GET", url.with_query(query))
+            if status != 200 and not events:
+                return None
             items = answer.get("items") if status == 200 else None
             if not items:
                 break

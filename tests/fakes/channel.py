@@ -256,7 +256,9 @@ class FakeChannel(PlainChannel):
                 self.mail.pop()
         return [event for taken in found for event in taken.events]
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+        if not self.answers_lookups:
+            return None
         return [e for e in self._inbound if e.happened_at is not None and e.happened_at >= since]
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:

@@ -56,23 +56,8 @@ def test_send_of(row: Row) -> TestSend:
 
 async def add_test(unit: Unit, test: TestSend) -> None:
     """Write a new one down: before it is sent."""
-    await unit.insert_rows(
-        "test_send",
-        ("id", "carrier", "purpose", "address", "text", "state", "sent_at", "answer", "officer_id"),
-        [
-            (
-                test.id,
-                test.carrier,
-                test.purpose,
-                test.address,
-                test.text,
-                test.state,
-                test.sent_at,
-                test.answer,
-                test.officer_id,
-            )
-        ],
-    )
+    names = tuple(_COLUMNS.split(", "))
+    await unit.insert_rows("test_send", names, [tuple(getattr(test, name) for name in names)])
 
 
 async def load_test(unit: Unit, test_id: int) -> TestSend | None:
@@ -182,3 +167,13 @@ async def canaries_of(
         test_send_of(through) if through else None,
         test_send_of(after) if after else None,
     )
+
+
+async def last_canary_at(unit: Unit, carrier: str) -> datetime | None:
+    """Return when a carrier's last canary was sent, or tried."""
+    row = await unit.fetch_one(
+        "SELECT sent_at FROM test_send WHERE carrier = $1 AND purpose = 'canary'"
+        " ORDER BY id DESC LIMIT 1",
+        carrier,
+    )
+    return row["sent_at"] if row else None
