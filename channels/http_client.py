@@ -22,6 +22,9 @@ from typing import Any
 from aiohttp import (
     ClientConnectorError,
     ClientError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientRequest,
     ClientResponse,
     ClientSession,
     ClientSSLError,
@@ -29,6 +32,7 @@ from aiohttp import (
     ConnectionTimeoutError,
     DummyCookieJar,
     InvalidURL,
+    ServerDisconnectedError,
     TCPConnector,
 )
 
@@ -113,6 +117,7 @@ class HttpClient:
                 headers=self._headers,
                 timeout=self._timeout,
                 trust_env=False,
+                middlewares=(_once,),
             )
         return self._session
 
@@ -121,6 +126,21 @@ class HttpClient:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class ConnectionLost(ClientError):
+    """The connection ended after the request was sent, and before its answer."""
+
+
+async def _once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Send a request once. aiohttp repeats a GET whose connection ends: for it that is harmless,
+    and to a gateway that takes messages by GET it is a second SMS."""
+    try:
+        return await handler(request)
+    except ClientConnectorError:
+        raise
+    except (ClientOSError, ServerDisconnectedError) as error:
+        raise ConnectionLost("the connection ended before the answer") from error
 
 
 class ReplyTooLong(ClientError):
