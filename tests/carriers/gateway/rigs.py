@@ -191,9 +191,10 @@ class JsonRig(GatewayRig[JsonLike]):
     async def tell(self, message: Taken) -> None:
         if not message.events:
             message.events = [self.far.record(message, w) for w in ("queued", "sent", "delivered")]
-        queued, *others = message.events
+        queued, sent, delivered = message.events
         await self.far.push(message.callback_url, queued)
-        await self.far.push(message.callback_url, others)
+        await self.far.push(message.callback_url, [sent])
+        await self.far.push(message.callback_url, delivered)
 
     async def answer_to(self, request: SendRequest, text: str) -> CallbackRequest:
         await self.receipts_of(request)
