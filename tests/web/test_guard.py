@@ -9,7 +9,7 @@ from warnsvc.core.bulletin import BulletinStatus
 from warnsvc.service import bulletin as bulletins
 
 OPEN_PATHS = {"/healthz", "/readyz", "/metrics", "/login", "/language", "/static"}
-OPEN_PREFIXES = ("/callbacks/", "/a/", "/static")
+OPEN_PREFIXES = ("/callbacks/", "/a/", "/recordings/", "/static")
 
 
 async def test_every_page_asks_who_is_there(desk: Desk) -> None:

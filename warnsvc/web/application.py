@@ -26,6 +26,8 @@ from warnsvc.web import (
     ledger,
     login,
     officer,
+    recording,
+    recording_fetch,
     region,
     task,
 )
@@ -37,11 +39,11 @@ from warnsvc.web.starter import Starter
 from warnsvc.web.visit import CONTEXT
 
 CONSOLE = (
-    *(login, desk, bulletin, bulletin_page, board, escalation, callout, task, inbox),
+    *(login, desk, bulletin, bulletin_page, recording, board, escalation, callout, task, inbox),
     *(contact, region, directory_import, ledger, carrier_add, carrier, officer, account),
 )
 """Modules whose routes ask who is there."""
-OPEN = (callback, health, answer_link)
+OPEN = (callback, health, answer_link, recording_fetch)
 """Modules that carriers, callees and monitors reach without a login."""
 
 

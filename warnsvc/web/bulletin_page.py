@@ -20,6 +20,7 @@ from warnsvc.service import bulletin as service
 from warnsvc.service.lift import lift
 from warnsvc.service.officer import Role
 from warnsvc.service.release import Preview, preview, release
+from warnsvc.service.voice import FALLBACK
 from warnsvc.web.draft import LANGUAGES
 from warnsvc.web.query.bulletin import (
     BulletinPage,
@@ -29,6 +30,8 @@ from warnsvc.web.query.bulletin import (
     progress_of,
 )
 from warnsvc.web.query.region import RegionLine, lines_of
+from warnsvc.web.recording_line import recording_lines
+from warnsvc.web.recording_word import OWN_NAMES
 from warnsvc.web.visit import Visit, get, post, see_other
 
 REFUSED_STATUS = 422
@@ -53,7 +56,7 @@ def routes() -> list[web.RouteDef]:
 
 async def show_bulletin(visit: Visit) -> web.StreamResponse:
     """Show the bulletin."""
-    return await _page(visit, visit.number())
+    return await show_page(visit, visit.number())
 
 
 async def do_submit(visit: Visit) -> web.StreamResponse:
@@ -116,9 +119,9 @@ async def _act(
     try:
         await act
     except Refusal as refusal:
-        return await _page(visit, number, refusals=(refusal,), form=form)
+        return await show_page(visit, number, refusals=(refusal,), form=form)
     except Refusals as refusals:
-        return await _page(visit, number, refusals=refusals.refusals, form=form)
+        return await show_page(visit, number, refusals=refusals.refusals, form=form)
     return see_other(f"{to or f'/bulletins/{number}'}?said={said}")
 
 
@@ -134,9 +137,10 @@ class NamedGap:
     contact_id: int
 
 
-async def _page(
+async def show_page(
     visit: Visit, number: int, *, refusals: tuple[Refusal, ...] = (), form: str = ""
 ) -> web.StreamResponse:
+    """Return the page; `form` names the act that was refused, which stands somewhere on it."""
     # One view at a time: SQLite has two readers, and a page that held both could wait for itself.
     bulletin = await service.get(visit.ctx, number)
     async with visit.ctx.store.view() as view:
@@ -148,6 +152,7 @@ async def _page(
         unknown = await count_unknown(view, number)
     foreseen, trouble = await _foreseen(visit, page)
     gaps = _once(foreseen.gaps) if foreseen else []
+    recordings = await recording_lines(visit.ctx, bulletin, foreseen.voices if foreseen else ())
     return await visit.render(
         "bulletin.html",
         status=REFUSED_STATUS if refusals else 200,
@@ -156,6 +161,8 @@ async def _page(
         regions=regions,
         languages=LANGUAGES,
         sent=messages,
+        recordings=recordings,
+        own_names=OWN_NAMES,
         progress=progress,
         unknown=unknown,
         preview=foreseen,
@@ -229,9 +236,23 @@ def _warnings(visit: Visit, foreseen: Preview) -> list[str]:
             people=rest[1],
             language=show.word("language", rest[0]),
         ),
+        "voice_missing": lambda rest: _voice_missing(visit, *rest),
     }
     found = []
     for warning in foreseen.warnings:
         code, *rest = warning.split(":")
         found.append(said[code](rest) if code in said else warning)
     return found
+
+
+def _voice_missing(visit: Visit, language: str, people: str) -> str:
+    words, show = visit.words, visit.pages.show(visit)
+    if language == FALLBACK:
+        return words(
+            "电话通道不会说汉语，也没有录音，有 {people} 人的电话打不出去。", people=people
+        )
+    return words(
+        "有 {people} 人使用{language}，电话通道不会说，也没有可放的录音，电话里会改说汉语。",
+        people=people,
+        language=show.word("language", language),
+    )

@@ -41,6 +41,7 @@ NOT_FOUND = frozenset(
         "contact_unknown",
         "region_not_found",
         "no_such_officer",
+        "recording_language_unknown",
         "carrier_unknown",
     }
 )

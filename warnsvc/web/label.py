@@ -211,6 +211,13 @@ INBOUND_STATE = {
     "poison": Label(mark("无法处理"), "?", "bad"),
     "settled": Label(mark("已办结"), "✓", "off"),
 }
+VOICE = {
+    "recorded": Label(mark("播放录音"), "♪", "good"),
+    "spoken": Label(mark("由电话通道朗读"), "✓", "good"),
+    "chinese": Label(mark("改说汉语"), "△", "late"),
+    "silent": Label(mark("电话打不出去"), "✕", "bad"),
+}
+"""How the people of a language are called by phone."""
 QUORUM = {"any": mark("一人应答即可"), "n": mark("须 {n} 人应答"), "all": mark("须全部应答")}
 
 LABELS: dict[str, dict[str, Label]] = {
@@ -226,6 +233,7 @@ LABELS: dict[str, dict[str, Label]] = {
     "alarm": ALARM,
     "gap": GAP,
     "inbound_state": INBOUND_STATE,
+    "voice": VOICE,
 }
 """Kind of state → stored word → label."""
 
