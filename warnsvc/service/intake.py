@@ -13,9 +13,10 @@ from datetime import datetime
 
 import structlog
 
-from channels.base import Channel, ReceiptEvent
+from channels.base import Channel, InboundEvent, ReceiptEvent
 from warnsvc.service.backlog import Backlog
 from warnsvc.service.context import WAKE_FACTS, Context
+from warnsvc.service.test_word import TOKEN as TEST
 from warnsvc.spool_file import SpoolFault
 from warnsvc.store.inbound import Inbound, clean, insert_inbound
 from warnsvc.store.port import StoreBusy, StoreFault
@@ -30,6 +31,7 @@ WAITING_MAX = 20_000
 SPOOL_AFTER_SECONDS = 3.0
 """A commit that takes longer waits for something that may not come, such as a synchronous standby.
 Carriers give up after 15 s (Twilio), and some after 5."""
+ATTEMPT = "attempt"
 
 
 def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datetime) -> Inbound:
@@ -52,10 +54,33 @@ def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datet
     )
 
 
+def answer_fact(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) -> Inbound:
+    """Return a person's word as a fact; the same, whether it was posted to us or fetched."""
+    return Inbound(
+        kind="answer",
+        carrier=channel.name,
+        channel=channel.capabilities.kind.value,
+        dedupe_key=f"a:{channel.name}:{event.dedupe_key}",
+        received_at=now,
+        attempt_id=named_attempt(ctx, event.token) if event.token else None,
+        sender=event.sender,
+        text=event.text,
+    )
+
+
 def named_attempt(ctx: Context, token: str) -> int | None:
     """Return the attempt that a genuine event names, though its carrier cut the token short."""
-    attempt_id = ctx.read_token("attempt", token)
-    return attempt_id if attempt_id is not None else read_cut_token(ctx.keys, "attempt", token)
+    return _named(ctx, ATTEMPT, token)
+
+
+def named_test(ctx: Context, token: str) -> int | None:
+    """Return the test that a genuine event names: nothing of it goes among the facts."""
+    return _named(ctx, TEST, token)
+
+
+def _named(ctx: Context, kind: str, token: str) -> int | None:
+    row_id = ctx.read_token(kind, token)
+    return row_id if row_id is not None else read_cut_token(ctx.keys, kind, token)
 
 
 class IntakeFull(Exception):

@@ -13,6 +13,7 @@ kept for a human and answered 2xx, because the same bytes would come again.
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -23,12 +24,19 @@ from channels.base import (
     CallbackRequest,
     Channel,
     InboundEvent,
+    ReceiptEvent,
+    SendRequest,
     SignatureInvalid,
 )
+from warnsvc.core.refusal import Refusal
 from warnsvc.service.backlog import Backlog
+from warnsvc.service.carrier import open_channel
 from warnsvc.service.context import Context
-from warnsvc.service.intake import Intake, IntakeFull, named_attempt, receipt_fact
+from warnsvc.service.intake import Intake, IntakeFull, answer_fact, named_test, receipt_fact
 from warnsvc.service.outgoing import request_of
+from warnsvc.service.test_send import request_of_test
+from warnsvc.service.test_word import TOKEN as TEST
+from warnsvc.service.test_word import take_words
 from warnsvc.spool import Spool
 from warnsvc.store.inbound import Inbound
 from warnsvc.store.port import StoreFault
@@ -76,34 +84,62 @@ def routes() -> list[web.RouteDef]:
 
 async def receive(request: web.Request) -> web.Response:
     """Take one callback."""
-    ctx = request.app[CONTEXT]
-    channel = request.app[CHANNELS].get(request.match_info["carrier"])
-    if channel is None:
-        raise web.HTTPNotFound
+    ctx, name = request.app[CONTEXT], request.match_info["carrier"]
     token = request.match_info.get("token", "")
+    channel = request.app[CHANNELS].get(name)
+    if channel is not None:
+        return await _take(request, channel, token)
+    if not token or ctx.read_token(TEST, token) is None:
+        raise web.HTTPNotFound
+    # It was added since we started, and somebody has tried it out.
+    try:
+        async with open_channel(ctx, name) as lent:
+            return await _take(request, lent, token)
+    except Refusal:
+        raise web.HTTPNotFound from None
+
+
+async def _take(request: web.Request, channel: Channel, token: str) -> web.Response:
+    ctx = request.app[CONTEXT]
     attempt_id = ctx.read_token("attempt", token) if token else None
-    if token and attempt_id is None:
+    test_id = ctx.read_token(TEST, token) if token and attempt_id is None else None
+    if token and attempt_id is None and test_id is None:
         raise web.HTTPNotFound
     callback = _callback(ctx, request, await _body(request), token)
-    facts = facts_of(ctx, channel, callback)
+    said = hear(ctx, channel, callback, about_test=test_id is not None)
     try:
-        await request.app[INTAKE].accept(facts)
+        await request.app[INTAKE].accept(said.facts)
+        if said.tests:
+            await take_words(ctx, channel, said.tests)
+        words = await _words(ctx, channel, callback, attempt_id, test_id)
     except (IntakeFull, StoreFault) as fault:
         log.error("callback.not_kept", carrier=channel.name, error=str(fault))
         return web.Response(status=503, headers={"Retry-After": "5"})
-    return await _reply(ctx, channel, callback, attempt_id)
+    return _reply(channel, callback, words)
 
 
-async def _reply(
-    ctx: Context, channel: Channel, callback: CallbackRequest, attempt_id: int | None
-) -> web.Response:
-    """Say what the carrier wants to hear; what people told us is on disk already."""
-    words = None
-    if attempt_id is not None and channel.wants_words(callback):
-        try:
-            words = await request_of(ctx, channel, attempt_id)
-        except StoreFault as fault:
-            log.error("callback.no_words", carrier=channel.name, error=str(fault))
+async def _words(
+    ctx: Context,
+    channel: Channel,
+    callback: CallbackRequest,
+    attempt_id: int | None,
+    test_id: int | None,
+) -> SendRequest | None:
+    """Return the text once more for a call that wants it; what people told us is on disk already,
+    so that a fault here only costs the text."""
+    if not callback.token or not channel.wants_words(callback):
+        return None
+    try:
+        if attempt_id is not None:
+            return await request_of(ctx, channel, attempt_id)
+        return await request_of_test(ctx, channel, test_id) if test_id is not None else None
+    except StoreFault as fault:
+        log.error("callback.no_words", carrier=channel.name, error=str(fault))
+        return None
+
+
+def _reply(channel: Channel, callback: CallbackRequest, words: SendRequest | None) -> web.Response:
+    """Say what the carrier wants to hear."""
     said = channel.reply(callback, words)
     if not said.body:
         return web.Response(status=said.status)
@@ -148,7 +184,22 @@ def _callback(ctx: Context, request: web.Request, body: bytes, token: str) -> Ca
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a genuine callback says: facts, and words about tests that never go among them."""
+
+    facts: list[Inbound]
+    tests: list[tuple[int, ReceiptEvent | InboundEvent]]
+
+
 def facts_of(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[Inbound]:
+    """Return the facts in a callback. Raises HTTPForbidden when it is not genuine."""
+    return hear(ctx, channel, callback).facts
+
+
+def hear(
+    ctx: Context, channel: Channel, callback: CallbackRequest, *, about_test: bool = False
+) -> Said:
     """Return what a genuine callback says. Raises HTTPForbidden when it is not genuine."""
     now = ctx.clock.now()
     try:
@@ -160,24 +211,19 @@ def facts_of(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[
         raise web.HTTPForbidden from None
     except CallbackMalformed as fault:
         log.error("callback.unreadable", carrier=channel.name, error=str(fault))
-        return [_unreadable(channel, callback, now)]
-    return [
-        *(receipt_fact(ctx, channel, event, now) for event in receipts),
-        *(_answer(ctx, channel, event, now) for event in answers),
+        return Said([] if about_test else [_unreadable(channel, callback, now)], [])
+    told: list[tuple[ReceiptEvent | InboundEvent, Inbound]] = [
+        *((event, receipt_fact(ctx, channel, event, now)) for event in receipts),
+        *((event, answer_fact(ctx, channel, event, now)) for event in answers),
     ]
-
-
-def _answer(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) -> Inbound:
-    return Inbound(
-        kind="answer",
-        carrier=channel.name,
-        channel=channel.capabilities.kind.value,
-        dedupe_key=f"a:{channel.name}:{event.dedupe_key}",
-        received_at=now,
-        attempt_id=named_attempt(ctx, event.token) if event.token else None,
-        sender=event.sender,
-        text=event.text,
-    )
+    said = Said([], [])
+    for event, fact in told:
+        test_id = None if fact.attempt_id is not None else named_test(ctx, event.token)
+        if test_id is not None:
+            said.tests.append((test_id, event))
+        else:
+            said.facts.append(fact)
+    return said
 
 
 def _unreadable(channel: Channel, callback: CallbackRequest, now: datetime) -> Inbound:

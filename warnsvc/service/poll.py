@@ -1,0 +1,86 @@
+"""What people sent while we were away: carriers that keep replies are asked for them.
+
+    every minute: poll_inbound(since = polled until, less two minutes) ──► the same facts as
+    callbacks, the same keys ──► repeats fall together, what was lost is applied
+
+A carrier whose callback met a closed door "logs an error and nothing more is done" (carriers.md
+§1.1), so an answer that was given during our outage comes in only this way. No unit is open while a
+carrier is asked (law 6), and how far it was asked is written with what it said.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.base import Channel, InboundEvent
+from warnsvc.service.context import WAKE_FACTS, Context
+from warnsvc.service.intake import answer_fact, named_test
+from warnsvc.service.test_word import take_words
+from warnsvc.store.carrier import Polled, load_polled, save_polled
+from warnsvc.store.inbound import insert_inbound
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 60
+"""A fifth of a window: what callbacks lost still counts in time."""
+OVERLAP = timedelta(minutes=2)
+"""Carriers' clocks differ from ours, and their lists lag behind their callbacks."""
+FIRST = timedelta(hours=1)
+"""How far back a carrier is asked that was never asked before."""
+
+
+async def poll_carriers(ctx: Context) -> int:
+    """Ask every carrier whose turn it is; returns how many events they told."""
+    asked = {n: c for n, c in ctx.fleet.channels.items() if c.capabilities.can_poll}
+    async with ctx.store.view() as view:
+        polled = await load_polled(view, list(asked))
+    told = 0
+    for name, channel in asked.items():
+        before = polled.get(name)
+        now = ctx.clock.now()
+        if before is None or now - before.asked_at >= timedelta(seconds=POLL_SECONDS):
+            told += await _poll(ctx, channel, before, now)
+    return told
+
+
+async def _poll(ctx: Context, channel: Channel, before: Polled | None, now: datetime) -> int:
+    """Ask one carrier. One that does not answer is asked again from the same instant."""
+    since = before.until - OVERLAP if before else now - FIRST
+    try:
+        events = await channel.poll_inbound(since)
+    except Exception:
+        log.exception("poll.adapter_failed", carrier=channel.name)
+        return 0
+    if events is None:
+        log.warning("poll.no_answer", carrier=channel.name)
+        return 0
+    until = _until(events, before, now)
+    await _keep(ctx, channel, events, until, now)
+    return len(events)
+
+
+def _until(events: Sequence[InboundEvent], before: Polled | None, now: datetime) -> datetime:
+    """Return up to when we know all: the newest event, for a carrier may have told only the oldest.
+
+    When nothing is newer than what we knew, that is: up to the question.
+    """
+    newest = max((e.happened_at for e in events if e.happened_at is not None), default=None)
+    if newest is None or newest >= now or (before is not None and newest <= before.until):
+        return now
+    return newest
+
+
+async def _keep(
+    ctx: Context, channel: Channel, events: Sequence[InboundEvent], until: datetime, now: datetime
+) -> None:
+    tests = [(i, e) for e in events if (i := named_test(ctx, e.token)) is not None]
+    about_tests = {id(event) for _, event in tests}
+    facts = [answer_fact(ctx, channel, e, now) for e in events if id(e) not in about_tests]
+    if tests:
+        await take_words(ctx, channel, tests)
+    async with ctx.store.unit() as unit:
+        await insert_inbound(unit, facts)
+        await save_polled(unit, Polled(carrier=channel.name, until=until, asked_at=now))
+    if facts:
+        await ctx.store.wake(WAKE_FACTS)
