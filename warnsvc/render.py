@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from channels.segment import count
 from warnsvc.core.bulletin import Bulletin, BulletinType, Colour
 from warnsvc.core.hazard import hazard_of
+from warnsvc.document import Place, document
 
 LANGUAGES = ("zh", "ug", "kk-Arab", "en")
 """Languages that have templates; the first is the fallback."""
@@ -61,8 +62,9 @@ class Message:
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What the text was made of, as a phone would show it: JSON values, in the message's language.
 
-    `issuer`, `hazard`, `colour`, `text` (the officer's), `number` (the bulletin's identifier),
-    `released`, `listing` (names) and `listed` (the same as shown, cut), `drill`, `language`.
+    By SMS and voice `issuer`, `hazard`, `colour`, `text` (the officer's), `number` (the bulletin's
+    identifier), `released`, `listing` (names) and `listed` (the same as shown, cut), `drill`,
+    `language`; by webhook a `warnsvc.document`.
     """
 
 
@@ -88,9 +90,10 @@ class Renderer:
         channel: str,
         purpose: str = "call",
         listing: tuple[str, ...] = (),
+        places: tuple[Place, ...] = (),
         can_say: Callable[[str], bool] | None = None,
     ) -> Message:
-        """Return what is sent to a person of `language` by `channel`.
+        """Return what is sent to a person of `language` by `channel`; `places` to an endpoint.
 
         `can_say`: whether a call can be made in a language; if not, it is made in Chinese.
         """
@@ -102,6 +105,14 @@ class Renderer:
         fields = self._fields(bulletin, spoken, purpose, listing, spoken_aloud=folder == "voice")
         text = template.render({**fields, "listing": fields["listed"]})
         parts = count(text).parts if channel == "sms" else 1
+        if channel == "webhook":
+            fields = document(
+                bulletin,
+                purpose=purpose,
+                hazard=fields["hazard"],
+                issuer=self._issuer,
+                places=places,
+            )
         return Message(language=spoken, channel=channel, text=text, parts=parts, fields=fields)
 
     def _fields(

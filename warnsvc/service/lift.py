@@ -16,6 +16,7 @@ from warnsvc.core.bulletin import Bulletin, BulletinState, BulletinType
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
+from warnsvc.service.endpoint import WEBHOOK, places_told
 from warnsvc.service.priority import priority_of
 from warnsvc.service.step import NOTICE_MINUTES
 from warnsvc.service.sweep import end_escalations
@@ -95,16 +96,20 @@ async def _tell(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> 
     )
     dead = await dead_addresses(unit, bulletin.id)
     chosen = [(row, found) for row in called if (found := _address(row, dead)) is not None]
+    told = await places_told(unit, [r["id"] for r, (channel, _) in chosen if channel == WEBHOOK])
+    keys = [(row["language"], channel, told.get(row["id"], ())) for row, (channel, _) in chosen]
     messages = {
-        key: message_of(ctx, bulletin, language=key[0], channel=key[1], purpose="lift")
-        for key in {(row["language"], channel) for row, (channel, _) in chosen}
+        key: message_of(
+            ctx, bulletin, language=key[0], channel=key[1], purpose="lift", places=key[2]
+        )
+        for key in sorted(set(keys))
     }
     ids = await keep_messages(unit, bulletin.id, messages.values())
     message_ids = {key: ids[message_digest(message)] for key, message in messages.items()}
     attempt_ids = await unit.new_ids("attempt", len(chosen)) if chosen else []
     valid_until = now + timedelta(minutes=NOTICE_MINUTES)
     rows: list[tuple[Any, ...]] = []
-    for attempt_id, (row, (channel, address)) in zip(attempt_ids, chosen, strict=True):
+    for attempt_id, (row, (channel, address)), key in zip(attempt_ids, chosen, keys, strict=True):
         tier = max(row["tier"], 1)
         rows.append(
             (
@@ -117,7 +122,7 @@ async def _tell(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> 
                 1,
                 "lift",
                 address,
-                message_ids[row["language"], channel],
+                message_ids[key],
                 priority_of(bulletin, tier, "lift"),
                 "planned",
                 now,

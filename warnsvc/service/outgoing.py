@@ -77,6 +77,7 @@ def compose(
 ) -> SendRequest:
     """Return what a channel is handed."""
     is_webhook = channel.capabilities.kind == "webhook"
+    link = answer_url(ctx, callout_id) if is_webhook else ""
     return SendRequest(
         token=token,
         to=to,
@@ -84,9 +85,9 @@ def compose(
         language=spoken.language,
         valid_until=valid_until,
         callback_url=callback_url(ctx, channel, token),
-        answer_url=answer_url(ctx, callout_id) if is_webhook else "",
+        answer_url=link,
         form=purpose,
-        fields=spoken.fields,
+        fields={**spoken.fields, "regions_url": f"{link}/regions"} if link else spoken.fields,
         audio_url=spoken.audio_url if _is_read_aloud(purpose, spoken) else "",
     )
 

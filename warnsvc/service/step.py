@@ -7,7 +7,7 @@ decision becomes rows. It never sends.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from warnsvc.core.callout import ACTIVE, CalloutState
 from warnsvc.core.case import Case, Changes, NewAttempt
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import Context
+from warnsvc.service.endpoint import Places, places_of
 from warnsvc.service.priority import priority_of
 from warnsvc.service.summon import summon
 from warnsvc.service.voice import message_of
@@ -32,8 +33,8 @@ _STILL_CALLED = ACTIVE | {CalloutState.SILENT}
 """What was planned for a silent one still goes out: it warns him."""
 
 
-Key = tuple[str, str, str, tuple[str, ...]]
-"""Language, channel, purpose and listing: what a text depends on."""
+Key = tuple[str, str, str, tuple[str, ...], Places]
+"""Language, channel, purpose, listing and an endpoint's regions: what a text depends on."""
 Texts = dict[Key, int]
 """What is kept already → its message's id. For one unit only: it may be rolled back."""
 
@@ -115,12 +116,13 @@ async def save_attempts(
     if languages is None or contacts is None:
         languages, contacts = await _people(unit, {a.callout_id for a in wanted})
     texts = {} if texts is None else texts
-    await _keep_texts(ctx, unit, bulletin, {_key(a, languages) for a in wanted}, texts)
+    keys = _keys(wanted, languages, await places_of(unit, wanted))
+    await _keep_texts(ctx, unit, bulletin, set(keys), texts)
     attempt_ids = await unit.new_ids("attempt", len(wanted))
     common: dict[tuple[int, str], tuple[int, datetime]] = {}
     calls: list[tuple[Any, ...]] = []
     notices: list[tuple[Any, ...]] = []
-    for attempt_id, a in zip(attempt_ids, wanted, strict=True):
+    for attempt_id, a, key in zip(attempt_ids, wanted, keys, strict=True):
         callout_id, channel, tier, number, address, purpose, _ = a
         shared = common.get((tier, purpose))
         if shared is None:
@@ -136,7 +138,7 @@ async def save_attempts(
                 number,
                 purpose,
                 address,
-                texts[_key(a, languages)],
+                texts[key],
                 shared[0],
                 "planned",
                 now,
@@ -156,8 +158,16 @@ def _still_called(changes: Changes, attempt: NewAttempt) -> bool:
     return state is None or state.state in _STILL_CALLED
 
 
-def _key(attempt: NewAttempt, languages: Mapping[int, str]) -> Key:
-    return (languages[attempt.callout_id], attempt.channel, attempt.purpose, attempt.listing)
+def _keys(
+    attempts: Sequence[NewAttempt], languages: Mapping[int, str], places: Mapping[int, Places]
+) -> list[Key]:
+    """Return what each text depends on. `places`: of those few that go to an endpoint."""
+    keys: list[Key] = [
+        (languages[a.callout_id], a.channel, a.purpose, a.listing, ()) for a in attempts
+    ]
+    for at, told in places.items():
+        keys[at] = (*keys[at][:4], told)
+    return keys
 
 
 async def _keep_texts(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from channels.base import Capabilities, Words, can_say
 from contacts.contact import Contact, NumberKind, channels_of
 from warnsvc.core.bulletin import Bulletin
+from warnsvc.document import Place
 from warnsvc.render import LANGUAGES, Message
 from warnsvc.service.context import Context
 
@@ -52,14 +53,16 @@ def message_of(
     channel: str,
     purpose: str = CALL,
     listing: tuple[str, ...] = (),
+    places: tuple[Place, ...] = (),
 ) -> Message:
-    """Return what is sent, in a language that this channel can carry."""
+    """Return what is sent, in a language that this channel can carry; `places` to an endpoint."""
     return ctx.renderer.message(
         bulletin,
         language=language,
         channel=channel,
         purpose=purpose,
         listing=listing,
+        places=places,
         can_say=_sayable(ctx, bulletin, recordings=purpose == CALL and not listing),
     )
 

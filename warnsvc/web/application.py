@@ -10,6 +10,7 @@ from warnsvc.service.context import Context
 from warnsvc.web import (
     account,
     answer_link,
+    answer_regions,
     board,
     bulletin,
     bulletin_page,
@@ -43,7 +44,7 @@ CONSOLE = (
     *(contact, region, directory_import, ledger, carrier_add, carrier, officer, account),
 )
 """Modules whose routes ask who is there."""
-OPEN = (callback, health, answer_link, recording_fetch)
+OPEN = (callback, health, answer_link, answer_regions, recording_fetch)
 """Modules that carriers, callees and monitors reach without a login."""
 
 
