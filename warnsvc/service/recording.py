@@ -169,7 +169,7 @@ async def _line(
             "digest": rules.digest(after),
             "language": recording.language,
             "sound": recording.digest,
-            "seconds": round(recording.seconds, 3),
+            "milliseconds": round(recording.seconds * 1000),  # the ledger holds whole numbers
         },
     )
     await append_lines(unit, [line], now=now)
