@@ -202,8 +202,8 @@ class TwilioSms(TwilioChannel):
             return None
         return [self._receipt(inquiry.token, found.sid, found.status, found.error_code, found)]
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent]:
-        """Fetch replies since an instant, oldest first."""
+    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+        """Fetch replies since an instant, oldest first; None without an answer."""
         which = {"to": self._sender} if self._sender else {}
         since = since.astimezone(UTC).replace(microsecond=0)  # the SDK converts no zone
         records = await self.asked(
@@ -212,7 +212,7 @@ class TwilioSms(TwilioChannel):
             )
         )
         if records is None:
-            return []
+            return None
         if len(records) >= POLL_RECORDS_MAX:
             log.error("more replies than one poll fetches", channel=self.name)
         events = [_inbound_of(r) for r in records if r.sid and self._came_in(r, since)]

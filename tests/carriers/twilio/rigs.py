@@ -6,10 +6,17 @@ from typing import Any
 from aiohttp import web
 
 from channels.base import CallbackRequest, Channel, SendRequest, SignatureInvalid
-from channels.http_client import TimeLimits
 from channels.twilio_sms import TwilioSms
 from channels.twilio_voice import TwilioVoice
-from tests.carriers.twilio.server import ACCOUNT, NUMBER, TOKEN, Cut, Silence, Throttle, TwilioServer
+from tests.carriers.twilio.server import (
+    ACCOUNT,
+    NUMBER,
+    TOKEN,
+    Cut,
+    Silence,
+    Throttle,
+    TwilioServer,
+)
 from tests.channels.rigs import IMPATIENT, PHONE
 from tests.fakes.clock import ManualClock
 

@@ -31,6 +31,7 @@ from channels.segment import count
 
 ACCOUNT = "AC" + "0" * 31 + "1"
 TOKEN = "the-auth-token-of-the-stand-in"
+KEY, KEY_SECRET = "SK" + "0" * 31 + "1", "the-secret-of-an-api-key"
 NUMBER = "+15005550006"
 SERVICE = "MG" + "0" * 31 + "1"
 
@@ -211,8 +212,9 @@ class TwilioServer:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def guarded(request: web.Request) -> web.StreamResponse:
             self.requests.append((request.method, request.path))
-            wanted = base64.b64encode(f"{ACCOUNT}:{self.token}".encode()).decode()
-            if request.headers.get("Authorization") != f"Basic {wanted}":
+            known = (f"{ACCOUNT}:{self.token}", f"{KEY}:{KEY_SECRET}")
+            wanted = {f"Basic {base64.b64encode(one.encode()).decode()}" for one in known}
+            if request.headers.get("Authorization") not in wanted:
                 return problem(401, 20003, "Authenticate")
             if request.match_info["account"] != ACCOUNT:
                 return problem(404, 20404, "The requested resource was not found")
