@@ -100,6 +100,12 @@ async def test_the_house_speaks_of_itself_in_words(desk: Desk) -> None:
             "a: the database's clock is behind by 7 s",
         ),
         ("database", "a 42", "a：断开 42 秒", "a: away for 42 s"),
+        (
+            "canary",
+            "sms-main 7200",
+            "sms-main：2 小时没有一条试发成功",
+            "sms-main: no canary came through for 2 h",
+        ),
         ("late", "something new", "something new", "something new"),
         ("channel", "sms-main", "sms-main", "sms-main"),
     ],

@@ -21,26 +21,41 @@ PLACED_BY_US = frozenset({"name", "clock", "limits", "capabilities", "socket_fac
 """Parameters that nobody types."""
 WRITTEN_AS_TEXT = frozenset({"per_callee"})
 """Parameters that are objects, and that the registry reads from a text."""
-_SECRET = re.compile(r"secret|token|password|access_key(?!_id)|api_key|passwd")
+_SECRET = re.compile(r"secret|token|password|access_key(?!_id)|api_key(?!_s?id)|passwd")
 CANARY_TO, CANARY_MINUTES = "canary_to", "canary_minutes"
 
 HELP: Mapping[str, str] = {
     "base_url": mark("运营商接口的地址，以 http:// 或 https:// 开头。"),
     "account": mark("运营商给的账号。"),
+    "user": mark("运营商给的账号。"),
     "account_sid": mark("Twilio 的 Account SID，以 AC 开头。"),
+    "api_key_sid": mark("Twilio 的 API Key SID，以 SK 开头；可不用。"),
+    "api_key_secret": mark("存放 API Key 密钥的文件的路径。"),
+    "access_key_id": mark("阿里云的 AccessKey ID；密钥写在文件里。"),
     "sender": mark("发送号码或接入号，收信人看到的就是它。"),
-    "from_number": mark("发送号码，写全国家码，如 +8610…。"),
     "messaging_service_sid": mark("Twilio 的 Messaging Service SID，以 MG 开头；可代替发送号码。"),
+    "sign_name": mark("备案过的短信签名。"),
+    "templates_file": mark("写着审过的模板的文件的路径。"),
+    "profile": mark("网关的类型（如 kannel），或自己写的网关配置文件的路径。"),
+    "values": mark("网关配置里用到的其他值，如 apId=123 addSerial=01。"),
     "per_second": mark("每秒最多几条（短信按拆分后的条数）、几个呼叫或几个请求。"),
     "sender_per_second": mark("同一发送号码每秒最多几条；0 表示不限。"),
     "lines": mark("最多同时几路通话。"),
     "per_callee": mark("同一号码的频次，如 1/60 5/3600 20/86400!：次数/秒数，! 表示运营商会拒绝。"),
-    "inbound_countries": mark("能收到哪些国家的回复：国家码，逗号分开；* 表示都能。"),
-    "countries": mark("能发到哪些国家：国家码，逗号分开；* 表示都能。"),
+    "countries": mark("能发到哪些国家：国家码，空格或逗号分开；* 表示都能。"),
+    "inbound_countries": mark("能收到哪些国家的回复：国家码，空格或逗号分开；* 表示都能。"),
+    "replies": mark("开通了上行短信，收得到回复。"),
+    "links_allowed": mark("短信里可以有链接。"),
+    "allow_from": mark("运营商从哪些 IP 地址回调，空格或逗号分开；不写表示不查。"),
     "allow_private": mark("允许发往内网地址；只在测试时打开。"),
-    "profile": mark("网关的类型，如 kannel。"),
-    "sign_name": mark("备案过的短信签名。"),
-    "region": mark("运营商的地域。"),
+    "repeats": mark("正文念几遍。"),
+    "play_times": mark("正文念几遍。"),
+    "ring_seconds": mark("最多响铃几秒。"),
+    "key_seconds": mark("念完后等按键几秒。"),
+    "time_limit_seconds": mark("一通电话最长几秒。"),
+    "machine_detection": mark("怎样识别语音信箱；不写表示不识别。"),
+    "settle_seconds": mark("发出几秒后才去查结果不明的短信。"),
+    "shared_secret": mark("存放所有接口共用密钥的文件的路径。"),
     CANARY_TO: mark("定时试发的测试号码（如 +8613…）或 https 地址；不写就不试发。"),
     CANARY_MINUTES: mark("每隔几分钟试发一次；0 表示不试发。"),
     "secret": mark("存放密钥的文件的路径；密钥本身不进数据库。"),

@@ -4,11 +4,12 @@
 
 Facts are taken in batches; should a batch fail, its facts are applied one by one, and one that
 keeps failing is set aside with an alarm so that the others go on. A reply by SMS names no call: it
-counts for whoever is called at that number in the newest bulletin that still waits for him.
+counts for whoever is called at that number in the newest bulletin that still waits for him. If none
+does and the last we sent him was a test, it answers the test.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -34,6 +35,8 @@ from warnsvc.core.pack import Rule
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
 from warnsvc.service.step import save_case
+from warnsvc.service.test_reply import tests_of_senders
+from warnsvc.service.test_word import mark_answered
 from warnsvc.store.attempt import (
     Receipt,
     callouts_of_addresses,
@@ -48,6 +51,7 @@ from warnsvc.store.case import failure_of, load_case_for_callouts
 from warnsvc.store.inbound import count_try, mark, take_new
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Row, RowBusy, Unit
+from warnsvc.store.test_send import TestSend
 
 log = structlog.get_logger(__name__)
 
@@ -300,9 +304,17 @@ async def _sort_answers(
     )
     by_id = await _bulletin_of(unit, sorted({f["callout_id"] for f in facts if f["callout_id"]}))
     bare = sorted({f["sender"] for f in facts if not f["attempt_id"] and not f["callout_id"]})
-    by_sender = _newest_waiting(await callouts_of_addresses(unit, bare)) if bare else {}
+    called = await callouts_of_addresses(unit, bare) if bare else []
+    by_sender = _newest_waiting(called)
+    awaited = {row["address"] for row in called if _awaits(row)}
+    tests = await tests_of_senders(unit, bare, awaited, now=now)
+    of_tests: dict[int, str] = {}
     lost = 0
     for fact in facts:
+        if test := _test_of(fact, tests):
+            of_tests[test.id] = fact["text"]
+            states.append((fact["id"], "applied", "the answer to a test"))
+            continue
         if fact["attempt_id"] in attempts:
             attempt = attempts[fact["attempt_id"]]
             found = [(attempt["callout_id"], attempt["bulletin_id"])]
@@ -319,8 +331,18 @@ async def _sort_answers(
             states.append((fact["id"], "unmatched", "not understood"))
         else:
             states.append((fact["id"], "applied", ""))
+    if of_tests:
+        await mark_answered(unit, of_tests, now=now)
     if lost:
         await _alarm_unmatched(unit, lost, now)
+
+
+def _test_of(fact: Row, tests: Mapping[str, TestSend]) -> TestSend | None:
+    """Return the test that a reply which names nothing is about, if it is about one."""
+    if fact["attempt_id"] or fact["callout_id"]:
+        return None
+    test = tests.get(fact["sender"])
+    return test if test is not None and test.sent_at <= fact["received_at"] else None
 
 
 async def _bulletin_of(unit: Unit, callout_ids: Sequence[int]) -> dict[int, int]:
@@ -333,6 +355,11 @@ async def _bulletin_of(unit: Unit, callout_ids: Sequence[int]) -> dict[int, int]
 
 
 _WAITING = frozenset({"waiting", "calling", "unreachable", "silent", "refused"})
+
+
+def _awaits(called: Row) -> bool:
+    """Whether a callout still waits for its answer."""
+    return called["bulletin_state"] == "released" and called["callout_state"] in _WAITING
 
 
 def _newest_waiting(rows: Iterable[Row]) -> dict[str, list[tuple[int, int]]]:
@@ -348,9 +375,7 @@ def _newest_waiting(rows: Iterable[Row]) -> dict[str, list[tuple[int, int]]]:
         waiting = [
             group
             for group in bulletins.values()
-            if any(
-                r["bulletin_state"] == "released" and r["callout_state"] in _WAITING for r in group
-            )
+            if any(_awaits(r) for r in group)
         ]
         group = (waiting or list(bulletins.values()))[0]
         chosen[address] = [(row["callout_id"], row["bulletin_id"]) for row in group]

@@ -52,9 +52,15 @@ def _database(parts: list[str], length: _Length, words: Translate) -> str:
     return words("{host}：断开 {length}", host=host, length=length(seconds))
 
 
+def _canary(parts: list[str], length: _Length, words: Translate) -> str:
+    carrier, seconds = parts
+    return words("{carrier}：{length}没有一条试发成功", carrier=carrier, length=length(seconds))
+
+
 _SAY: dict[str, Callable[[list[str], _Length, Translate], str]] = {
     "late": _late,
     "unknown": _unknown,
     "clock": _clock,
     "database": _database,
+    "canary": _canary,
 }

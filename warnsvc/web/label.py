@@ -158,6 +158,8 @@ ALARM = {
     "unknown": Label(mark("结果不明的发送太多或太久"), "?", "late"),
     "clock": Label(mark("时钟不对，本系统按自己的时间继续"), "！", "bad"),
     "database": Label(mark("数据库不可用"), "！", "bad"),
+    "canary": Label(mark("定时试发没有成功，通道可能坏了"), "！", "bad"),
+    "filtered": Label(mark("内容被运营商拦截"), "✕", "bad"),
 }
 OVER = Label(mark("已恢复"), "✓", "good")
 """An alarm whose cause is over by itself."""

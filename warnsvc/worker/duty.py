@@ -14,8 +14,10 @@ import structlog
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from warnsvc.service.canary import tend_canaries
 from warnsvc.service.context import Context
 from warnsvc.service.duty import Fenced, Leader, fenced
+from warnsvc.service.poll import poll_carriers
 from warnsvc.service.sweep import reap, sequence_ledger
 from warnsvc.store.port import StoreFault
 
@@ -25,6 +27,10 @@ SEQUENCE_SECONDS = 0.5
 """How long a ledger line may be without a place in the tree."""
 REAP_SECONDS = 1.0
 """How much longer than it must a dead worker's send may wait."""
+CANARY_SECONDS = 30.0
+"""How late a canary may be. Who is due says the last row, so that a restart repeats none."""
+INBOUND_SECONDS = 20.0
+"""How late a poll for replies may be; each carrier is asked once a minute (`service.poll`)."""
 
 Act = Callable[[Context], Awaitable[int]]
 
@@ -42,6 +48,8 @@ async def run_duties(ctx: Context, *, owner: str) -> None:
     for name, seconds, act in (
         ("ledger", SEQUENCE_SECONDS, sequence_ledger),
         ("reaper", REAP_SECONDS, partial(reap, owner=owner)),
+        ("canary", CANARY_SECONDS, partial(tend_canaries, own=ctx)),
+        ("inbound", INBOUND_SECONDS, poll_carriers),
     ):
         scheduler.add_job(
             do_duty, "interval", seconds=seconds, args=(ctx, leader, name, act), id=name

@@ -10,8 +10,9 @@ LISTED_MAX = 30
 
 WORST_FIRST = (
     *("exhausted", "expired", "help", "refused", "no_contact"),  # people wait
-    *("late", "clock", "database", "spool", "unknown", "channel"),  # people may have to wait
-    *("poison", "unmatched"),  # somebody should look
+    *("late", "clock", "database", "spool", "unknown"),  # people may have to wait
+    *("filtered", "channel"),  # the same, for some of them
+    *("canary", "poison", "unmatched"),  # somebody should look
 )
 _RANKS = " ".join(f"WHEN '{kind}' THEN {rank}" for rank, kind in enumerate(WORST_FIRST))
 
