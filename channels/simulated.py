@@ -257,7 +257,14 @@ class _SimulatedChannel(PlainChannel):
             f"{self._prefix}{validity}&Reference={_quoted_token(request.token)}&To={_quoted_number(request.to)}"
             f"&StatusCallback={_quoted_callback(request.callback_url, request.token)}"
             f"&Language={_quoted_text(request.language)}&Text={_quoted_text(request.text)}"
+            f"{self._audio(request)}"
         ).encode("ascii")
+
+    def _audio(self, request: SendRequest) -> str:
+        """A recording of the text, where it can be played."""
+        if not request.audio_url or not self.capabilities.plays:
+            return ""
+        return f"&Audio={quote(request.audio_url, safe=_URL_SAFE)}"
 
     async def _outcome(self, response: ClientResponse) -> SendOutcome:
         answer = read_json_object(await read_bounded(response))
@@ -388,7 +395,7 @@ class SimulatedSms(_SimulatedChannel):
 
 
 class SimulatedVoice(_SimulatedChannel):
-    """Calls through the simulated carrier: it speaks, and listens for one key."""
+    """Calls through the simulated carrier: it speaks or plays, and listens for one key."""
 
     resource = "calls"
     words = VOICE_WORDS
@@ -416,6 +423,7 @@ class SimulatedVoice(_SimulatedChannel):
             chars_max=TEXT_CHARS_MAX,
             per_second=per_second,
             lines=lines,
+            plays=True,
             per_callee=tuple(per_callee),
             paces=_sender_pace(sender, sender_per_second),
             validity_seconds_max=VALIDITY_SECONDS_MAX,

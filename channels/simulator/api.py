@@ -1,7 +1,7 @@
 """The simulated carrier's HTTP interface for its customers, /v1.
 
     POST /v1/messages               To From Text [StatusCallback Reference Validity Language] → 201
-    POST /v1/calls                  the same; it rings and speaks
+    POST /v1/calls                  the same; it rings and speaks, or plays what is at Audio=
     GET  /v1/messages?Reference=    what became of it; also /v1/calls
     POST /v1/messages/{sid}/cancel  also /v1/calls/{sid}/cancel
     GET  /v1/inbound?Since=&After=&Of=messages|calls   replies and keys, oldest first

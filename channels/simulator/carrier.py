@@ -44,7 +44,7 @@ SENTENCES = {
     "20001": "wrong account or secret",
     "20003": "this sender is not yours",
     "20006": "validity must be from 1 to 36000 seconds",
-    "20008": "the status callback is no URL",
+    "20008": "the status callback or the recording is no URL",
     "21001": "no such number",
     "21007": "the text must have from 1 to 1600 characters",
     "42900": "too fast",
@@ -182,9 +182,9 @@ class Carrier:
             validity.isdecimal() and 1 <= int(validity[:9]) <= VALIDITY_SECONDS_MAX
         ):
             return "20006"
-        callback = form.get("StatusCallback", "")
-        if callback and not CALLBACK_ADDRESS.fullmatch(callback):
-            return "20008"
+        for address in (form.get("StatusCallback", ""), form.get("Audio", "")):
+            if address and not CALLBACK_ADDRESS.fullmatch(address):
+                return "20008"
         return ""
 
     def _message(self, ledger: Ledger, form: Mapping[str, str], *, is_call: bool) -> Message:
@@ -202,6 +202,7 @@ class Carrier:
             callback=form.get("StatusCallback", ""),
             reference=form.get("Reference", ""),
             valid_until=now + int(form.get("Validity") or VALIDITY_SECONDS_MAX),
+            audio=form.get("Audio", "") if is_call else "",
             parts=1 if is_call else segment.count(text).parts,
             accepted_at=now,
         )
@@ -389,6 +390,7 @@ class Carrier:
                 sid=message.sid,
                 status=status,
                 language=message.language,
+                audio=message.audio,
             )
         )
         self.moved(handset)

@@ -45,6 +45,7 @@ class Entry:
     sid: str = ""
     status: str = ""
     language: str = ""
+    audio: str = ""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

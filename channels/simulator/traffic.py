@@ -50,6 +50,8 @@ class Message:
     """Which message to this number it is; habits are rolled per message."""
     status: str = "queued"
     done: bool = False
+    audio: str = ""
+    """Where the recording is that is played instead of the text; calls only."""
     answered_at: float = 0.0
     played: bool = False
     events: list[Event] = field(default_factory=list)
