@@ -19,6 +19,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from contacts.county import COUNTY, make_county
 from contacts.directory.bulk import bulk_load
 from tests.fakes.clock import ManualClock
+from tests.web.carriers import carrier_settings, fleet, seed_carriers
 from tests.web.rig import PASSWORD, Desk, context, settings
 from warnsvc.core.answer import AnswerKind
 from warnsvc.core.bulletin import BulletinStatus, Colour
@@ -50,7 +51,8 @@ async def seeded() -> AsyncIterator[tuple[Desk, dict[str, str]]]:
         store = await open_store(url)
         clock = ManualClock()
         try:
-            async with Desk(context(store, clock, settings(folder)), clock) as desk:
+            chosen = settings(folder, carriers=carrier_settings(folder))
+            async with Desk(context(store, clock, chosen, fleet(clock)), clock) as desk:
                 yield desk, await _seed(desk)
         finally:
             await store.close()
@@ -74,6 +76,7 @@ async def _seed(desk: Desk) -> dict[str, str]:
     drill_signed = await desk.signed(**drill)
     await desk.draft(region_codes=("990102103000",), texts={"zh": "大风。"}, hazard="11B06")
     await _calls(desk, running)
+    await seed_carriers(desk.ctx)
     escalation, callout, contact = await _interesting(desk, running)
     return {
         "login": "/login",
@@ -96,6 +99,14 @@ async def _seed(desk: Desk) -> dict[str, str]:
         "region": "/regions?of=990102103001&q=上河湾",
         "tasks": "/tasks",
         "inbox": "/inbox",
+        "carriers": "/carriers",
+        "carrier": "/carriers/sms-county?test=2#tests",
+        "carrier_open": "/carriers/sms-abroad",
+        "carrier_voice": "/carriers/voice-main",
+        "carrier_wrong": "/carriers/sms-wrong",
+        "carrier_add": "/carriers/add",
+        "carrier_form": "/carriers/add?adapter=twilio-sms",
+        "carrier_sure": "/carriers/sms-spare/sure?act=remove",
         "ledger": f"/ledger?bulletin={running}",
         "import": "/import",
         "officers": "/officers",

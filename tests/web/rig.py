@@ -30,6 +30,7 @@ from warnsvc.resource import templates_dir
 from warnsvc.service import bulletin as bulletins
 from warnsvc.service.bulletin import BulletinDraft
 from warnsvc.service.context import Context
+from warnsvc.service.fleet import Fleet
 from warnsvc.service.intake import Intake
 from warnsvc.service.officer import Role, add_officer
 from warnsvc.service.release import preview, release
@@ -224,14 +225,17 @@ def settings(folder: Path, **changes: Any) -> Settings:
     )
 
 
-def context(store: Store, clock: ManualClock, chosen: Settings) -> Context:
-    """Return a context without channels."""
+def context(
+    store: Store, clock: ManualClock, chosen: Settings, fleet: Fleet | None = None
+) -> Context:
+    """Return a context without channels, unless a fleet is given."""
     return Context(
         store=store,
         clock=clock,
         settings=chosen,
         renderer=Renderer(templates_dir(), issuer=chosen.install_name, zone=chosen.zone),
         capabilities=CAPABILITIES,
+        fleet=fleet or Fleet({}),
         keys=(b"k" * 40,),
     )
 

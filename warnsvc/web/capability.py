@@ -152,9 +152,11 @@ def _texts(can: Capabilities, show: Show) -> Iterator[Trait]:
     free = words("任何文字都能发") if can.free_text else words("只能发运营商审过的模板")
     yield Trait(name=words("文字"), sentence=free, able=can.free_text)
     yield Trait(name=words("长度"), sentence=words("最多 {n} 个字", n=show.count(can.chars_max)))
+    if can.kind is not ChannelKind.SMS:
+        return
     links = words("可以带链接") if can.links_allowed else words("不能带链接和电话号码")
     yield Trait(name=words("链接"), sentence=links, able=can.links_allowed)
-    if can.kind is ChannelKind.SMS and EVERY not in can.languages:
+    if EVERY not in can.languages:
         yield from _languages(can, show, words("能发{languages}"), words("不能发{languages}"))
 
 

@@ -139,11 +139,15 @@ async def _page(visit: Visit, *, refusals: dict[str, Refusal] | None = None) -> 
         "carrier.html",
         status=REFUSED_STATUS if refusals else 200,
         card=card_of(view, show, home=home),
-        view=view,
         traits=[] if can is None else traits_of(can, show, home=home),
         limits=[] if can is None else callee_limits(can.per_callee, show),
         changes=changes,
         values=values,
+        lines=[
+            line
+            for line in route_lines(visit.ctx.fleet, show, home=home)
+            if any(stop.name == view.name for stop in line.stops)
+        ],
         refusals=refusals or {},
         typed=visit.form,
         **_tests(visit, view),

@@ -205,6 +205,8 @@ def _sentence(view: CarrierView, standing: str, show: Show) -> str:
 
 
 def _pace(view: CarrierView, show: Show) -> str:
+    if view.capabilities is None:
+        return "–"
     kind = ChannelKind(view.kind)
     whole = pace_words(kind, view.per_second, show)
     if view.pace_factor >= 1.0:
