@@ -23,9 +23,13 @@ F = TypeVar("F", bound=FarEnd)
 class OurDoor:
     """Our public callback address: keeps what comes, whether by GET or POST."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.caught: list[CallbackRequest] = []
+        self.failures = 0
+        """So many next callbacks are kept and answered 500: they will come again."""
+        self.status = 200
         self.url = ""
+        self._port = port
         app = web.Application()
         app.router.add_route("*", "/callbacks/{name}", self._take)
         app.router.add_route("*", "/callbacks/{name}/{token}", self._take)
@@ -33,7 +37,7 @@ class OurDoor:
 
     async def start(self) -> None:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self.url = f"http://127.0.0.1:{site.port}"
 
@@ -55,7 +59,10 @@ class OurDoor:
                 remote=request.remote or "",
             )
         )
-        return web.Response(status=200)
+        if self.failures > 0:
+            self.failures -= 1
+            return web.Response(status=500)
+        return web.Response(status=self.status)
 
 
 class GatewayRig(Generic[F]):

@@ -211,7 +211,9 @@ class JsonLike(FarEnd):
             return self._found(request.query.get("reference", ""))
         body = await request.read()
         stamp = request.headers["X-Gateway-Timestamp"]
-        if not hmac.compare_digest(self.signature(stamp, body), request.headers["X-Gateway-Signature"]):
+        if not hmac.compare_digest(
+            self.signature(stamp, body), request.headers["X-Gateway-Signature"]
+        ):
             return self._refusal(401, "unauthorised")
         if self.throttle:
             return self._refusal(429, "too_fast", retry_after=self.throttle)
