@@ -40,11 +40,12 @@ from warnsvc.service import bulletin, ledger, lift, release
 from warnsvc.service.context import Context
 from warnsvc.service.fleet import Fleet
 from warnsvc.service.sweep import reap, when_due
+from warnsvc.service.test_word import take_words
 from warnsvc.settings import Settings
 from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.port import Row, Store
 from warnsvc.store.table import OfficerRow
-from warnsvc.web.callback import facts_of
+from warnsvc.web.callback import hear
 from warnsvc.worker.engine import Engine
 from warnsvc.worker.pulse import Pulse
 
@@ -469,9 +470,11 @@ class County:
         """What the web does with a callback, without a socket."""
         name = callback.url.partition("/callbacks/")[2].partition("/")[0]
         channel = next(c for c in self.carriers.values() if c.name == name)
-        facts = facts_of(self.ctx, channel, callback)
+        said = hear(self.ctx, channel, callback)
+        if said.tests:
+            await take_words(self.ctx, channel, said.tests)
         async with self.store.unit() as unit:
-            await insert_inbound(unit, facts)
+            await insert_inbound(unit, said.facts)
 
     async def advance(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Let time pass; whatever falls due on the way is done at its instant."""
@@ -578,7 +581,7 @@ def mobile(number: int) -> str:
 
 
 def _kind(address: str) -> str:
-    if address.startswith("https://"):
+    if address.startswith(("https://", "http://")):
         return "webhook"
     return "mobile" if address.startswith(INVENTED_MOBILE_PREFIX) else "landline"
 
