@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
+from channels.base import Channel
 from channels.simulated import SimulatedSms, SimulatedVoice
 from channels.simulator import (
     HABITS,
@@ -79,18 +80,24 @@ class WiredCounty(County):
             "sender": SENDER,
             "clock": self.clock.now,
         }
-        channels = {
+        channels: dict[str, Channel] = {
             "sms": SimulatedSms(name="sim-sms", **to_carrier),
             "voice": SimulatedVoice(name="sim-voice", **to_carrier),
+            **self.more_channels(),
         }
         ctx = context(self.store, self.clock, channels, public_base_url=self.url, demo=True)
         self._open(channels, ctx)
         app = create_web(ctx)
-        app[CHANNELS] = {channel.name: channel for channel in channels.values()}
+        self.by_name = {channel.name: channel for channel in channels.values()}
+        app[CHANNELS] = self.by_name
         app[INTAKE] = Intake(ctx)
         self._web = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._web.setup()
         await web.SockSite(self._web, self._door).start()
+
+    def more_channels(self) -> dict[str, Channel]:
+        """Channels that a story adds, by kind."""
+        return {}
 
     async def close(self) -> None:
         """Hang up, on both sides."""
@@ -132,11 +139,16 @@ class WiredCounty(County):
         return [entry.text for entry in self.carrier.shelf.get(person.phone.address).entries]
 
 
+Wired = TypeVar("Wired", bound=WiredCounty)
+
+
 @asynccontextmanager
-async def wired_county(store: Store, **options: Any) -> AsyncIterator[WiredCounty]:
+async def wired_county(
+    store: Store, *, kind: type[Wired] = WiredCounty, **options: Any  # type: ignore[assignment]
+) -> AsyncIterator[Wired]:
     """Open a county with a carrier; at the end every warning is run to its end and checked."""
     clock = ManualClock()
-    county = WiredCounty(store, clock)
+    county = kind(store, clock)
     await county.start_carrier()
     try:
         await county.populate(**options)

@@ -176,7 +176,13 @@ async def _keep_texts(
     """Render each text once and keep it."""
     messages = {
         key: message_of(
-            ctx, bulletin, language=key[0], channel=key[1], purpose=key[2], listing=key[3]
+            ctx,
+            bulletin,
+            language=key[0],
+            channel=key[1],
+            purpose=key[2],
+            listing=key[3],
+            places=key[4],
         )
         for key in sorted(keys)
         if key not in texts
