@@ -8,7 +8,7 @@ Nothing here reads the environment: with TWILIO_REGION set, the SDK would rewrit
 """
 
 import re
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -152,29 +152,33 @@ class TwilioChannel(PlainChannel):
 
     # ------------------------------------------------------------------------------- the look-up
 
-    def candidate(self, inquiry: Inquiry, records: Sequence[Any]) -> Any | None:
-        """Return the one record that can be the try; None when that cannot be said.
+    async def found(
+        self, inquiry: Inquiry, page: Awaitable[Any], is_ours: Callable[[Any], bool] = bool
+    ) -> Any | None:
+        """Return the one record of a page, newest first, that can be the try; None when unsure.
 
         Raises NeverSeen when the carrier certainly has none. Twilio keeps no token of ours, so a
-        try is found by number, time and what else `records` were chosen by. Two that fit are no
+        try is found by its number, its time, and by what `is_ours` looks at. Two that fit are no
         answer: the clock goes on, and a wrong "never seen" would call a person twice.
         """
-        if inquiry.sent_at is None:
+        listed = await self.asked(page)
+        if listed is None or inquiry.sent_at is None:
             return None
+        records = list(listed)
         start, end = inquiry.sent_at - FOUND_BEFORE, inquiry.sent_at + FOUND_AFTER
-        fitting = [r for r in records if r.date_created and start <= r.date_created <= end]
+        times = [instant(record.date_created) for record in records]
+        fitting = [
+            record
+            for record, time in zip(records, times, strict=True)
+            if time is not None and start <= time <= end and is_ours(record)
+        ]
         if len(fitting) == 1:
             return fitting[0]
-        if fitting or self._clock() < inquiry.sent_at + SETTLED_AFTER:
+        reaches_back = any(time is not None and time < start for time in times)
+        is_whole = reaches_back or listed.next_page_url is None
+        if fitting or not is_whole or self._clock() < inquiry.sent_at + SETTLED_AFTER:
             return None
         raise NeverSeen
-
-    def is_whole(self, inquiry: Inquiry, records: Sequence[Any]) -> bool:
-        """Whether a list, newest first, reaches back to before the try."""
-        if len(records) < LOOKUP_RECORDS_MAX:
-            return True
-        oldest = records[-1].date_created
-        return bool(oldest and inquiry.sent_at and oldest < inquiry.sent_at - FOUND_BEFORE)
 
     # ------------------------------------------------------------------------------ the callback
 

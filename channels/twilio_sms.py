@@ -88,9 +88,9 @@ TEXT_CHARS_MAX: Final = 1600
 VALIDITY_SECONDS_MAX: Final = 36_000
 """Twilio keeps a message for ten hours at most."""
 
-POLL_RECORDS_MAX: Final = 20_000
-"""Replies of an outage that are fetched at once; more than this says that something is wrong."""
+POLL_PAGES_MAX: Final = 20
 PAGE_SIZE: Final = 1_000
+"""20,000 replies of an outage are fetched at once; more than this says that something is wrong."""
 
 NO_REPLY: Final = CallbackReply(
     status=200, body="<Response/>", content_type="text/xml"
@@ -190,31 +190,26 @@ class TwilioSms(TwilioChannel):
         if inquiry.reference:
             found = await self.asked(self._client.messages(inquiry.reference).fetch_async())
         else:
-            records = await self._sent_to(inquiry.to)
-            if records is None:
-                return None
-            ours = [r for r in records if _is_same(r.body or "", inquiry.text)]
             try:
-                found = self.candidate(inquiry, ours)
+                found = await self.found(
+                    inquiry,
+                    # Not filtered by DateSent: what still waits in Twilio's queue has none, and
+                    # would be taken for never seen.
+                    self._client.messages.page_async(to=inquiry.to, page_size=LOOKUP_RECORDS_MAX),
+                    lambda record: _is_same(record.body or "", inquiry.text),
+                )
             except NeverSeen:
-                return [] if self.is_whole(inquiry, records) else None
+                return []
         if found is None or not found.sid or not found.status:
             return None
         return [self._receipt(inquiry.token, found.sid, found.status, found.error_code, found)]
 
     async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
         """Fetch replies since an instant, oldest first; None without an answer."""
-        which = {"to": self._sender} if self._sender else {}
         since = since.astimezone(UTC).replace(microsecond=0)  # the SDK converts no zone
-        records = await self.asked(
-            self._client.messages.list_async(
-                date_sent_after=since, limit=POLL_RECORDS_MAX, page_size=PAGE_SIZE, **which
-            )
-        )
+        records = await self._records_since(since)
         if records is None:
             return None
-        if len(records) >= POLL_RECORDS_MAX:
-            log.error("more replies than one poll fetches", channel=self.name)
         events = [_inbound_of(r) for r in records if r.sid and self._came_in(r, since)]
         return sorted(events, key=lambda event: event.happened_at or since)
 
@@ -263,18 +258,25 @@ class TwilioSms(TwilioChannel):
 
     # ---------------------------------------------------------------------------------------------
 
-    async def _sent_to(self, number: str) -> Sequence[Any] | None:
-        """Return the newest messages to a number, or None without an answer.
+    async def _records_since(self, since: datetime) -> list[Any] | None:
+        """Return what was sent since an instant, or None when a page of it is missing.
 
-        Not filtered by DateSent: what still waits in Twilio's queue has none, and would be taken
-        for never seen.
+        Page by page, because the SDK's lists go on for as long as there is a next page.
         """
-        records = await self.asked(
-            self._client.messages.list_async(
-                to=number, limit=LOOKUP_RECORDS_MAX, page_size=LOOKUP_RECORDS_MAX
-            )
+        which = {"to": self._sender} if self._sender else {}
+        page = await self.asked(
+            self._client.messages.page_async(date_sent_after=since, page_size=PAGE_SIZE, **which)
         )
-        return records if records is None else list(records)
+        records: list[Any] = []
+        for _ in range(POLL_PAGES_MAX):
+            if page is None:
+                return None
+            records += page
+            if page.next_page_url is None:
+                return records
+            page = await self.asked(page.next_page_async())
+        log.error("more replies than one poll fetches", channel=self.name)
+        return records
 
     def _came_in(self, record: Any, since: datetime) -> bool:
         sent_at = instant(record.date_sent)

@@ -209,17 +209,11 @@ class TwilioVoice(TwilioChannel):
         if inquiry.reference:
             found = await self.asked(self._client.calls(inquiry.reference).fetch_async())
         else:
-            calls = await self.asked(
-                self._client.calls.list_async(
-                    to=inquiry.to, limit=LOOKUP_RECORDS_MAX, page_size=LOOKUP_RECORDS_MAX
-                )
-            )
-            if calls is None:
-                return None
+            page = self._client.calls.page_async(to=inquiry.to, page_size=LOOKUP_RECORDS_MAX)
             try:
-                found = self.candidate(inquiry, calls)
+                found = await self.found(inquiry, page)
             except NeverSeen:
-                return [] if self.is_whole(inquiry, calls) else None
+                return []
         if found is None or not found.sid or not found.status:
             return None
         form = {

@@ -19,7 +19,7 @@ from channels.errors import ErrorClass
 from channels.twilio_sms import TWO_WAY, replies_from
 from tests.carriers.twilio.conftest import request_for
 from tests.carriers.twilio.rigs import SmsRig
-from tests.carriers.twilio.server import NUMBER, SERVICE, TOKEN, sign
+from tests.carriers.twilio.server import NUMBER, SERVICE, TOKEN, Fail, sign
 
 
 async def test_a_message_is_asked_for_with_its_address_and_validity(sms: SmsRig) -> None:
@@ -232,7 +232,7 @@ async def test_the_same_text_of_an_hour_ago_is_another_try(sms: SmsRig) -> None:
 
 async def test_a_list_that_does_not_reach_back_far_enough_is_no_answer(sms: SmsRig) -> None:
     asked = inquiry(sms, text="never sent")
-    for n in range(200):
+    for n in range(201):
         await sms.channel.send(request_for(sms, f"tok-{n}"))
     sms.clock.move(seconds=61)
 
@@ -326,3 +326,36 @@ async def test_a_failure_at_once_is_no_acceptance(sms: SmsRig) -> None:
     outcome = await sms.channel.send(request_for(sms))
 
     assert (outcome.kind, outcome.error_class) == (OutcomeKind.REJECTED, ErrorClass.FILTERED)
+
+
+async def test_a_poll_that_misses_a_page_is_no_answer(
+    sms: SmsRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who moved on after half of the replies would never ask for the others again."""
+    monkeypatch.setattr("channels.twilio_sms.PAGE_SIZE", 1)
+    since = sms.now()
+    for n in range(3):
+        await sms.server.text(sms.good_address, str(n))
+    fetch = sms.channel._http.request
+
+    async def break_down(method: str, url: str, **more: object) -> object:
+        if len(sms.server.requests) == 2:
+            sms.server.fault = Fail()
+        return await fetch(method, url, **more)
+
+    monkeypatch.setattr(sms.channel._http, "request", break_down)
+
+    assert await sms.channel.poll_inbound(since) is None
+
+
+async def test_a_list_without_an_end_is_left(sms: SmsRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found with Prism, whose pages all have a next one: the SDK would go on for ever."""
+    monkeypatch.setattr("channels.twilio_sms.PAGE_SIZE", 1)
+    since = sms.now()
+    for n in range(30):
+        await sms.server.text(sms.good_address, str(n))
+
+    fetched = await sms.channel.poll_inbound(since)
+
+    assert len(fetched) == 20
+    assert len(sms.server.requests) == 20
