@@ -268,13 +268,13 @@ class TwilioSms(TwilioChannel):
             self._client.messages.page_async(date_sent_after=since, page_size=PAGE_SIZE, **which)
         )
         records: list[Any] = []
-        for _ in range(POLL_PAGES_MAX):
+        for left in range(POLL_PAGES_MAX - 1, -1, -1):
             if page is None:
                 return None
             records += page
             if page.next_page_url is None:
                 return records
-            page = await self.asked(page.next_page_async())
+            page = await self.asked(page.next_page_async()) if left else page
         log.error("more replies than one poll fetches", channel=self.name)
         return records
 

@@ -384,14 +384,16 @@ class TwilioServer:
 
     # ------------------------------------------------------------------------------- what happens
 
-    async def settle(self) -> None:
-        """Let everything that waits come to its end."""
-        for message in list(self.messages):
-            if message.direction == "outbound-api" and message.status in {"queued", "accepted"}:
-                await self._deliver(message)
-        for call in list(self.calls):
-            if call.status == "queued":
-                await self._ring(call)
+    async def settle(self) -> int:
+        """Let everything that waits come to its end; returns how many messages and calls."""
+        texts = [m for m in self.messages if m.status in {"queued", "accepted", "sent"}]
+        texts = [m for m in texts if m.direction == "outbound-api" and m.sent_at is None]
+        calls = [c for c in self.calls if c.status in {"queued", "initiated"}]
+        for message in texts:
+            await self._deliver(message)
+        for call in calls:
+            await self._ring(call)
+        return len(texts) + len(calls)
 
     async def text(self, number: str, body: str, *, to: str = NUMBER, opt_out: str = "") -> Record:
         """Somebody writes to our number."""
