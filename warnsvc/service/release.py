@@ -33,6 +33,7 @@ from warnsvc.service.preview import (
 )
 from warnsvc.service.step import save_case
 from warnsvc.store.bulletin import load_bulletin, save_bulletin
+from warnsvc.store.carrier import load_added_rows
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Unit
 from warnsvc.store.stream import streamed
@@ -69,7 +70,7 @@ async def _release(ctx: Context, *, officer: int, bulletin_id: int, typed: str) 
             phrase=rules.confirmation_phrase(before, place),
             now=now,
         )
-        _require_carriers(ctx, after)
+        await _require_carriers(ctx, unit, after)
         rule = ctx.rule(after, now)
         planned = await plan_release(ctx, unit, after, rule, tree, now)
         opened = await open_case(stream, after, rule, planned, tree, now)
@@ -93,11 +94,14 @@ async def _release(ctx: Context, *, officer: int, bulletin_id: int, typed: str) 
     )
 
 
-def _require_carriers(ctx: Context, bulletin: Bulletin) -> None:
+async def _require_carriers(ctx: Context, unit: Unit, bulletin: Bulletin) -> None:
     """A warning that nothing carries, or that only invented phones get, is not released."""
     if not ctx.capabilities:
         raise Refusal("no_carrier")
-    simulated = {c.kind.value for c in ctx.settings.carriers if c.adapter.startswith("simulated")}
+    named = [(carrier.adapter, carrier.kind.value) for carrier in ctx.settings.carriers]
+    added = [row for row in await load_added_rows(unit) if row["name"] in ctx.fleet.channels]
+    named += [(row["adapter"], row["kind"]) for row in added]
+    simulated = {kind for adapter, kind in named if adapter.startswith("simulated")}
     if bulletin.status is rules.BulletinStatus.ACTUAL and simulated and not ctx.settings.demo:
         raise Refusal("carrier_simulated", channels=", ".join(sorted(simulated)))
 
