@@ -85,7 +85,7 @@ def carrier_settings(folder: Path) -> list[dict[str, Any]]:
             "name": "sms-county", "kind": "sms", "adapter": "http-gateway",
             "params": {"profile": "kannel", "base_url": "https://user:pass@gateway.example/send?key=x",
                        "sender": "1069012345"},
-            "secret_files": {"secret": str(path)}, "canary_to": CANARY, "canary_minutes": 60,
+            "secret_files": {"secret": str(path)}, "price": 0.045, "canary_to": CANARY, "canary_minutes": 60,
         },
         {
             "name": "sms-abroad", "kind": "sms", "adapter": "twilio-sms",

@@ -89,7 +89,7 @@ async def test_every_target_is_large_enough_for_a_thumb(look: Look) -> None:
     desk, pages, _ = look
     page = await opened(look, width=390)
 
-    for name in ("desk", "new", "signed", "board", "tasks"):
+    for name in ("desk", "new", "signed", "board", "tasks", "carriers", "carrier", "carrier_form"):
         await page.goto(desk.base + pages[name])
         small = await page.evaluate(
             """() => [...document.querySelectorAll('button, .button, summary, .menu a, .chip')]
@@ -278,6 +278,44 @@ async def test_an_alarm_that_comes_while_a_page_stands_open_is_shown(look: Look)
 
     assert await page.is_visible("#alarm-strip")
     assert "ringing" in (await page.get_attribute("#alarm-strip", "class") or "")
+
+
+async def test_a_test_turns_green_while_its_page_stands_open(look: Look) -> None:
+    desk, _, _ = look
+    page = await opened(look)
+    await page.goto(f"{desk.base}/carriers/sms-county")
+
+    await page.fill("#address", "13900001234")
+    await page.click('form[action$="/test"] button')
+    await page.wait_for_url(re.compile(r"test=\d+"))
+    await page.evaluate("window.stayed = true")
+    before = await page.inner_text("#tests .steps")
+    async with desk.ctx.store.unit() as unit:
+        await unit.execute(
+            "UPDATE test_send SET state = 'delivered', receipt_at = $1, answered_at = $1,"
+            " answer = '1' WHERE state = 'accepted'",
+            desk.clock.now(),
+        )
+    await expect(page.locator("#tests .steps .done")).to_have_count(4)
+
+    assert "“1”" not in before
+    assert "“1”" in await page.inner_text("#tests .steps")
+    assert await page.evaluate("window.stayed") is True
+    assert "13900001234" not in await page.content()
+
+
+async def test_a_refused_carrier_keeps_what_was_typed_and_leads_to_the_field(look: Look) -> None:
+    desk, pages, _ = look
+    page = await opened(look, width=390)
+    await page.goto(desk.base + pages["carrier_form"])
+
+    await page.fill("#name", "Wrong Name")
+    await page.fill("#p_account_sid", "AC123")
+    await page.click("form.panel button.main")
+    await page.wait_for_selector("#summary")
+
+    await expect(page.locator("#name")).to_be_focused()
+    await expect(page.locator("#p_account_sid")).to_have_value("AC123")
 
 
 async def test_a_board_of_fifteen_thousand_opens_group_by_group(look: Look) -> None:

@@ -22,6 +22,7 @@ from warnsvc.service.officer import Role
 from warnsvc.service.release import Preview, preview, release
 from warnsvc.service.voice import FALLBACK
 from warnsvc.web.draft import LANGUAGES
+from warnsvc.web.cost import costs_so_far, foreseen_costs
 from warnsvc.web.query.bulletin import (
     BulletinPage,
     count_unknown,
@@ -150,6 +151,7 @@ async def show_page(
         messages = await messages_of(view, number)
         progress = (await progress_of(view, [number])).get(number)
         unknown = await count_unknown(view, number)
+        spent = await costs_so_far(visit.ctx, view, number)
     foreseen, trouble = await _foreseen(visit, page)
     gaps = _once(foreseen.gaps) if foreseen else []
     recordings = await recording_lines(visit.ctx, bulletin, foreseen.voices if foreseen else ())
@@ -163,6 +165,7 @@ async def show_page(
         sent=messages,
         recordings=recordings,
         own_names=OWN_NAMES,
+        costs=spent if foreseen is None else foreseen_costs(visit.ctx, foreseen.messages),
         progress=progress,
         unknown=unknown,
         preview=foreseen,

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from babel.numbers import format_currency
+
 from contacts.phone import as_typed_in_china, mask
 from warnsvc.core.hazard import HAZARDS, Hazard, hazard_of
 from warnsvc.localtime import LocalTime, duration
@@ -17,6 +19,7 @@ from warnsvc.web.carrier_word import CARRIER_LABELS, CARRIER_WORDS
 from warnsvc.web.label import ESCALATION, OVER, QUORUM, RUNG, UNKNOWN, WORDS, Label, label_of
 from warnsvc.words import Translate
 
+LOCALES = {"zh": "zh_Hans_CN", "en": "en_GB"}
 RIGHT_TO_LEFT = frozenset({"ug", "kk-Arab"})
 
 
@@ -81,6 +84,10 @@ class Show:
     def count(self, number: int) -> str:
         """A number with its thousands apart."""
         return f"{number:,}"
+
+    def money(self, amount: float, currency: str) -> str:
+        """An amount as the language writes it: `¥1,234.50`."""
+        return format_currency(amount, currency, locale=LOCALES.get(self.language, "zh_Hans_CN"))
 
     def phone(self, address: str) -> str:
         """A masked number: `138****8000`."""
