@@ -11,8 +11,8 @@
 Almost nothing is remembered about a call: which step it is, which round and which language stand
 in the callback's query, which Twilio signs. A call that ends is `cut_short` whatever came before;
 receipts only raise, so one that was heard stays heard (carriers.md §5.5). A machine that listens to
-the end is no person: `heard` needs that nobody called it a machine. The digits mean what the
-message itself says they mean. It never tries again.
+the end is no person: `heard` needs the detection's verdict, which is the one thing remembered. The
+digits mean what the message itself says they mean. It never tries again.
 """
 
 from collections import OrderedDict
@@ -79,8 +79,8 @@ MACHINES: Final = frozenset(
 )
 """`AnsweredBy` when nobody has heard it. `unknown` is not among them: it may have been a person."""
 
-MACHINES_MAX: Final = 4_096
-"""Calls under way of which this process knows that a machine answered."""
+VERDICTS_MAX: Final = 4_096
+"""Calls under way of which this process knows who answered."""
 
 EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 
@@ -173,7 +173,8 @@ class TwilioVoice(TwilioChannel):
         self._ring_seconds = min(ring_seconds, RING_SECONDS_MAX)
         self._time_limit = time_limit_seconds
         self._machine_detection = machine_detection
-        self._machines: OrderedDict[str, None] = OrderedDict()
+        self._verdicts: OrderedDict[str, str] = OrderedDict()
+        """Call → what the detection said of it."""
 
     async def handed_over(self, request: SendRequest, seconds: int) -> SendOutcome:
         """Start the call. It rings no longer than the message is valid."""
@@ -333,27 +334,29 @@ class TwilioVoice(TwilioChannel):
         return form, step_of(request)
 
     def _said(self, token: str, sid: str, form: Mapping[str, str]) -> ReceiptEvent:
-        """The message was said and no key came: heard, unless by a machine or a dead line."""
-        by = form.get("AnsweredBy", "")
-        if by in MACHINES or sid in self._machines:
-            return _voicemail(token, sid, by or "machine")
+        """The message was said and no key came: heard, if by a person on a live line.
+
+        Twilio tells of a machine beside the call and perhaps not in what the call asks next. A
+        process that has not been told says only that somebody picked up: one more call is better
+        than a mailbox that counts as having heard.
+        """
+        by = form.get("AnsweredBy") or self._verdicts.get(sid, "")
+        if by in MACHINES:
+            return _voicemail(token, sid, by)
         if form.get("CallStatus") in ENDED:
             return _receipt(token, sid, "completed", ReceiptWord.CUT_SHORT)
+        if self._machine_detection and not by:
+            return _receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
         return _receipt(token, sid, "said", ReceiptWord.HEARD)
 
     def _detected(self, token: str, sid: str, form: Mapping[str, str]) -> ReceiptEvent:
-        """Twilio tells of a machine beside the call, and perhaps not in what the call asks next.
-
-        So it is remembered here, the one thing that is: a second web process would not know, and
-        would take a mailbox that listens to the end for a person who did. Nobody's key it has.
-        """
         by = form.get("AnsweredBy", "")
-        if by not in MACHINES:
-            return _receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
-        self._machines[sid] = None
-        while len(self._machines) > MACHINES_MAX:
-            self._machines.popitem(last=False)
-        return _voicemail(token, sid, by)
+        self._verdicts[sid] = by
+        while len(self._verdicts) > VERDICTS_MAX:
+            self._verdicts.popitem(last=False)
+        if by in MACHINES:
+            return _voicemail(token, sid, by)
+        return _receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
 
     def _progress(
         self, token: str, form: Mapping[str, str], happened_at: datetime | None

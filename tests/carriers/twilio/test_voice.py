@@ -6,7 +6,7 @@ import pytest
 
 from channels.base import CallbackMalformed, OutcomeKind, ReceiptEvent, ReceiptWord, Words
 from channels.errors import ErrorClass
-from channels.twilio_voice import MACHINES_MAX
+from channels.twilio_voice import VERDICTS_MAX
 from tests.carriers.twilio.conftest import request_for
 from tests.carriers.twilio.rigs import VoiceRig, said_in
 from tests.carriers.twilio.server import NUMBER, query_of
@@ -203,12 +203,23 @@ async def test_where_nothing_says_machine_it_is_a_person(voice: VoiceRig) -> Non
     assert ReceiptWord.HEARD in (await call(voice)).words
 
 
-async def test_the_machines_of_a_long_night_are_forgotten_in_the_end(voice: VoiceRig) -> None:
-    for n in range(MACHINES_MAX + 5):
+async def test_who_was_not_told_whether_it_is_a_person_does_not_say_heard(voice: VoiceRig) -> None:
+    """Another web process got the verdict. A mailbox must not count as having heard."""
+    await call(voice)
+    said = [c for c in await voice.callbacks_of(request_for(voice, "tok-2")) if "step=said" in c.url]
+    elsewhere, undetecting = voice.make(), voice.make(machine_detection="")
+
+    assert elsewhere.parse_receipts(said[0])[0].word is ReceiptWord.PICKED_UP
+    assert undetecting.parse_receipts(said[0])[0].word is ReceiptWord.HEARD
+    assert voice.channel.parse_receipts(said[0])[0].word is ReceiptWord.HEARD
+
+
+async def test_the_verdicts_of_a_long_night_are_forgotten_in_the_end(voice: VoiceRig) -> None:
+    for n in range(VERDICTS_MAX + 5):
         voice.channel._detected("tok", f"CA{n}", {"AnsweredBy": "machine_start"})
 
-    assert len(voice.channel._machines) == MACHINES_MAX
-    assert "CA0" not in voice.channel._machines
+    assert len(voice.channel._verdicts) == VERDICTS_MAX
+    assert "CA0" not in voice.channel._verdicts
 
 
 @pytest.mark.parametrize(
