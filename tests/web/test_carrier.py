@@ -72,6 +72,17 @@ def part(page: str, start: str) -> str:
 # Reading --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("backend", ["postgresql", "sqlite"], indirect=True)
+async def test_every_page_opens_on_both_databases(house: Desk) -> None:
+    browser = await visitor(house)
+
+    opened = {path: (await browser.get(path))[0] for path in PAGES}
+    tested, _ = await browser.post("/carriers/sms-county/test", {"address": PHONE})
+
+    assert set(opened.values()) == {200}, opened
+    assert tested == 200
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_every_officer_may_read(house: Desk, role: Role) -> None:
     browser = await visitor(house, role.value)

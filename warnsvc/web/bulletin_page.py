@@ -21,8 +21,8 @@ from warnsvc.service.lift import lift
 from warnsvc.service.officer import Role
 from warnsvc.service.release import Preview, preview, release
 from warnsvc.service.voice import FALLBACK
-from warnsvc.web.draft import LANGUAGES
 from warnsvc.web.cost import costs_so_far, foreseen_costs
+from warnsvc.web.draft import LANGUAGES
 from warnsvc.web.query.bulletin import (
     BulletinPage,
     count_unknown,
