@@ -18,6 +18,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.faulty_store import FaultyStore, FaultyUnit
 from tests.web import rig
 from warnsvc.service import backlog as backlogs
+from warnsvc.service.carrier import CarrierDraft, add_carrier
 from warnsvc.store.port import Store, StoreFault, Unit
 from warnsvc.web.application import create_web
 from warnsvc.web.callback import BODY_BYTES_MAX, CHANNELS, add_intake
@@ -205,3 +206,112 @@ async def test_a_wrong_link_is_a_wrong_link_while_the_database_is_away_too(door:
     door.store.away = True
 
     assert (await door.client.get("/a/1.aaaaaaaaaaaaaaaaaaaaaa")).status == 404
+
+
+# Tests -------------------------------------------------------------------------------------------
+
+
+async def a_test(door: Door, carrier: str = "sim-sms") -> str:
+    """Write a test down as if it had been sent; returns its token."""
+    async with door.store.unit() as unit:
+        await unit.execute(
+            "INSERT INTO test_send (id, carrier, purpose, address, text, state, sent_at, answer)"
+            " VALUES (7, $1, 'by_hand', '+8619900000001', '', 'accepted', $2, '')",
+            carrier,
+            door.clock.now(),
+        )
+    return str(door.ctx.token("test", 7))
+
+
+async def told(door: Door, token: str, *, name: str = "sim-sms", **form: str) -> int:
+    """Bring a signed callback about one try."""
+    path = f"/callbacks/{name}/{token}"
+    whole = {
+        "Id": "E1",
+        "Sid": "SM1",
+        "Sequence": "1",
+        "Reference": token,
+        "Timestamp": door.clock.now().isoformat(),
+        **form,
+    }
+    url = f"{door.ctx.settings.public_url}{path}"
+    signed = signature.form_headers(SECRET, url, list(whole.items()), door.clock.now())
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **signed}
+    answer = await door.client.post(path, data=urlencode(whole).encode(), headers=headers)
+    return answer.status
+
+
+async def row_of_test(door: Door) -> Any:
+    async with door.store.view() as unit:
+        return await unit.fetch_one("SELECT * FROM test_send WHERE id = 7")
+
+
+async def test_a_receipt_of_a_test_is_in_its_row_when_the_carrier_hears_so(door: Door) -> None:
+    token = await a_test(door)
+
+    assert await told(door, token, Status="delivered") == 204
+
+    assert (await row_of_test(door))["state"] == "delivered"
+    assert await door.kept() == []
+
+
+async def test_a_receipt_of_a_test_comes_again_when_the_database_is_away(door: Door) -> None:
+    token = await a_test(door)
+    door.store.away = True
+    assert await told(door, token, Status="delivered") == 503
+    assert door.intake.spooled == 0
+
+    door.store.away = False
+    assert await told(door, token, Status="delivered") == 204
+
+    assert (await row_of_test(door))["state"] == "delivered"
+
+
+async def test_what_is_said_of_a_test_must_be_signed_like_anything_else(door: Door) -> None:
+    token = await a_test(door)
+    door.clock.move(hours=1)
+    form = {"Status": "delivered", "Reference": token}
+
+    answer = await door.client.post(f"/callbacks/sim-sms/{token}", data=form)
+
+    assert answer.status == 403
+    assert (await row_of_test(door))["state"] == "accepted"
+
+
+async def test_an_unreadable_word_about_a_test_wakes_nobody(door: Door) -> None:
+    token = await a_test(door)
+
+    assert await told(door, token, Status="delivered", Reference="another") == 204
+
+    assert await door.kept() == []
+
+
+async def test_the_token_of_a_test_is_none_of_an_attempt(door: Door) -> None:
+    token = await a_test(door)
+    forged = token[:-1] + ("A" if token[-1] != "A" else "B")
+
+    assert await told(door, forged, Status="delivered") == 404
+    assert await told(door, str(door.ctx.token("callout", 7)), Status="delivered") == 404
+
+
+async def test_a_carrier_that_was_added_since_the_start_may_be_tried_out(
+    door: Door, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    secret = tmp_path_factory.mktemp("secrets") / "secret"
+    secret.write_text(SECRET)
+    params = {"base_url": "http://127.0.0.1:9", "account": "a", "sender": "10690000"}
+    draft = CarrierDraft(
+        name="spare",
+        adapter="simulated-sms",
+        params=params,
+        secret_files={"secret": str(secret)},
+    )
+    await add_carrier(door.ctx, None, draft)
+    token = await a_test(door, carrier="spare")
+
+    assert await told(door, token, name="spare", Status="delivered") == 204
+    assert await told(door, token, name="nobody", Status="delivered") == 404
+    attempt = str(door.ctx.token("attempt", 7))
+    assert await told(door, attempt, name="spare", Status="delivered") == 404
+
+    assert (await row_of_test(door))["state"] == "delivered"

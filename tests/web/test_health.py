@@ -12,11 +12,15 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from tests.fakes.channel import Unknown
+from channels.base import ReceiptWord
+from channels.errors import ErrorClass
+from tests.fakes.account import Canary, with_carriers
+from tests.fakes.channel import Accept, Reject, Throttle, Unknown
 from tests.fakes.county import County
 from tests.fakes.quick_store import postgresql_url, reused_postgresql_url, store
 from warnsvc.app import House, _heartbeat, build_engine, build_web
 from warnsvc.clock import SystemClock
+from warnsvc.service.canary import tend_canaries
 from warnsvc.service.sweep import sequence_ledger
 from warnsvc.service.worker import Process
 from warnsvc.store.port import Store, StoreFault
@@ -164,6 +168,11 @@ async def test_the_page_lists_every_number_and_no_other(store: Store) -> None:
             " VALUES ('sms', 'closed', 0, 0, '', $1)",
             county.clock.now(),
         )
+        await unit.execute(
+            "INSERT INTO test_send (id, carrier, purpose, address, text, state, sent_at, answer)"
+            " VALUES (1, 'fake-sms', 'canary', '+8615400009999', '', 'delivered', $1, '')",
+            county.clock.now(),
+        )
 
     async with asked(county, pulse) as client:
         text = await (await client.get("/metrics")).text()
@@ -216,6 +225,32 @@ async def test_the_numbers_are_right(store: Store) -> None:
     assert numbers["warnsvc_workers_alive", ("worker",)] == 1
     assert numbers["warnsvc_beat_age_seconds", ()] == 4
     assert numbers["warnsvc_oldest_due_seconds", ("escalation",)] == 0
+    await county.finish()
+
+
+async def test_how_carriers_stand_is_a_number_each(store: Store) -> None:
+    county = await County.build(store)
+    ctx = with_carriers(county, sms=Canary())
+    county.sms.script(Accept(early=(ReceiptWord.DELIVERED,)))
+    begun = county.clock.now()
+    await tend_canaries(ctx)
+    county.sms.script(Throttle(retry_after=1.0))
+    county.voice.always(Reject(ErrorClass.CONFIG))
+    await county.red_warning()
+    await county.advance(minutes=5)
+
+    async with asked(county, Pulse()) as client:
+        text = await (await client.get("/metrics")).text()
+
+    numbers = await _numbers(text)
+    assert numbers["warnsvc_carrier_circuit", ("fake-sms", "closed")] == 1
+    assert numbers["warnsvc_carrier_circuit", ("fake-sms", "open")] == 0
+    assert numbers["warnsvc_carrier_circuit", ("fake-voice", "open")] == 1
+    assert numbers["warnsvc_carrier_pace_factor", ("fake-sms",)] == 1
+    assert numbers["warnsvc_canary_last_ok_timestamp_seconds", ("fake-sms",)] == begun.timestamp()
+    assert ("warnsvc_canary_last_ok_timestamp_seconds", ("fake-voice",)) not in numbers
+    assert "9999" not in text
+    county.voice.always(None)
     await county.finish()
 
 

@@ -19,7 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from warnsvc.clock import WatchedClock
 from warnsvc.service.context import Context
 from warnsvc.store.port import StoreFault
-from warnsvc.web.query.metric import Sample, load_samples
+from warnsvc.web.query.metric import Sample, load_carrier_samples, load_samples
 from warnsvc.web.visit import CONTEXT
 from warnsvc.worker.pulse import Pulse
 
@@ -139,7 +139,8 @@ async def _of_database(ctx: Context) -> tuple[list[Sample], bool]:
     """Return what the database counts; nothing while it is away."""
     try:
         async with asyncio.timeout(DATABASE_SECONDS), ctx.store.view() as unit:
-            return await load_samples(unit, ctx.clock.now()), True
+            found = await load_samples(unit, ctx.clock.now())
+            return [*found, *await load_carrier_samples(ctx, unit)], True
     except (StoreFault, TimeoutError) as fault:
         log.warning("health.database_away", error=str(fault))
         return [], False

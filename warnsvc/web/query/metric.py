@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from channels.base import ChannelKind
+from warnsvc.core.pace import Bucket
+from warnsvc.service.canary import load_last_ok
+from warnsvc.service.context import Context
 from warnsvc.service.worker import DEAD_SECONDS
+from warnsvc.store.carrier import load_paces
+from warnsvc.store.pace import load_circuits
 from warnsvc.store.port import Unit
 from warnsvc.store.watch import count_unknown, oldest_planned, overdue
 from warnsvc.store.worker import load_workers
@@ -41,6 +46,36 @@ async def load_samples(view: Unit, now: datetime) -> list[Sample]:
     found += await _oldest(view, now)
     found += await _carriers(view, now)
     found += await _workers(view, now)
+    return found
+
+
+async def load_carrier_samples(ctx: Context, view: Unit) -> list[Sample]:
+    """Return how the carriers of this process stand: circuit, pace, last canary."""
+    now = ctx.clock.now()
+    circuits, paces = await load_circuits(view), await load_paces(view)
+    found = []
+    for name in ctx.fleet.channels:
+        state = circuits[name].state if name in circuits else "closed"
+        found += [
+            Sample("warnsvc_carrier_circuit", state == each, {"carrier": name, "state": each})
+            for each in CIRCUIT_STATES
+        ]
+        row = paces.get(name)
+        factor = 1.0
+        if row is not None:
+            bucket = Bucket(
+                name=name,
+                per_second=1.0,
+                next_at=row["next_at"],
+                factor=float(row["factor"]),
+                throttled_at=row["throttled_at"],
+            )
+            factor = bucket.factor_at(now)
+        found.append(Sample("warnsvc_carrier_pace_factor", factor, {"carrier": name}))
+    found += [
+        Sample("warnsvc_canary_last_ok_timestamp_seconds", at.timestamp(), {"carrier": name})
+        for name, at in (await load_last_ok(ctx, view)).items()
+    ]
     return found
 
 
