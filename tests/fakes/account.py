@@ -29,7 +29,7 @@ def with_carriers(county: County, *more: Channel, **canaries: Canary) -> Context
         CarrierSettings(
             name=channel.name,
             kind=ChannelKind(kind),
-            adapter="simulated-sms",
+            adapter="http-gateway",
             canary_to=canaries[kind].to if kind in canaries else "",
             canary_minutes=canaries[kind].minutes if kind in canaries else 60,
         )
