@@ -335,6 +335,24 @@ async def test_a_call_that_is_listened_to_is_hung_up(voice: VoiceRig) -> None:
     assert voice.server.calls[0].status == "completed"
 
 
+async def test_a_call_that_is_picked_up_while_we_take_it_back_is_hung_up(
+    voice: VoiceRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = await voice.channel.send(request_for(voice))
+    ask = voice.channel._http.request
+
+    async def picked_up(method: str, url: str, **more: object) -> object:
+        answer = await ask(method, url, **more)
+        if method == "GET":
+            voice.server.calls[0].status = "in-progress"
+        return answer
+
+    monkeypatch.setattr(voice.channel._http, "request", picked_up)
+
+    assert await voice.channel.cancel(outcome.reference) is True
+    assert voice.server.calls[0].status == "completed"
+
+
 async def test_a_call_whose_outcome_was_lost_is_found_by_number_and_time(voice: VoiceRig) -> None:
     voice.take_and_cut()
     await voice.channel.send(request_for(voice))
