@@ -194,6 +194,7 @@ async def test_a_page_gives_the_addresses_for_the_carrier(house: Desk) -> None:
 
     _, page = await browser.get("/carriers/sms-county")
 
+    assert "短信网关（Kannel）" in page
     assert "/callbacks/sms-county/{token}" in page
     assert re.search(r"/callbacks/sms-county\s*</pre>", page)
 
@@ -272,6 +273,21 @@ async def test_what_becomes_of_it_comes_without_a_reload(house: Desk) -> None:
     assert "已送达" in html
     assert "“<bdi>1</bdi>”" in html
     assert "data-live" not in html
+
+
+async def test_asking_every_two_seconds_does_not_count_all_sends(
+    house: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def counted(*_: object) -> None:
+        raise AssertionError("a poll must not look at every attempt")
+
+    browser = await visitor(house)
+    monkeypatch.setattr("warnsvc.web.carrier.list_carriers", counted)
+
+    response = await browser.client.get("/carriers/sms-county/tests")
+
+    assert response.status == 200
+    assert "138****5678" in (await response.json())["html"]
 
 
 async def test_a_test_that_failed_says_why_and_is_not_waited_for(house: Desk) -> None:

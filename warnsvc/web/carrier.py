@@ -6,6 +6,8 @@
 Secrets are never typed here: a form takes the path of a file. It decides nothing.
 """
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from warnsvc.core.refusal import Refusal, Refusals
@@ -16,12 +18,13 @@ from warnsvc.service.carrier import (
     remove_carrier,
     set_enabled,
 )
+from warnsvc.service.carrier_view import LAST_TESTS
 from warnsvc.service.officer import Role
 from warnsvc.service.test_send import send_test
-from warnsvc.store.test_send import TestSend
+from warnsvc.store.test_send import TestSend, last_of_carriers
 from warnsvc.web.capability import callee_limits, home_code, traits_of
 from warnsvc.web.carrier_card import Card, card_of, cards_of, next_step
-from warnsvc.web.query.carrier import circuit_changes, set_values
+from warnsvc.web.query.carrier import SetValue, circuit_changes, set_values
 from warnsvc.web.route_table import route_lines
 from warnsvc.web.visit import Visit, get, post, see_other
 
@@ -74,8 +77,10 @@ async def show_carrier(visit: Visit) -> web.StreamResponse:
 
 async def show_tests(visit: Visit) -> web.StreamResponse:
     """Return only the part of the page about tests, for its script."""
-    view = await _view(visit)
-    html = await visit.pages.render(visit, "carrier_tests.html", _tests(visit, view))
+    name = visit.request.match_info["name"]
+    async with visit.ctx.store.view() as view:  # not the whole carrier: it is asked every 2 s
+        tests = (await last_of_carriers(view, [name], most=LAST_TESTS))[name]
+    html = await visit.pages.render(visit, "carrier_tests.html", _tests(visit, name, tests))
     return web.json_response({"html": html})
 
 
@@ -138,7 +143,7 @@ async def _page(visit: Visit, *, refusals: dict[str, Refusal] | None = None) -> 
     return await visit.render(
         "carrier.html",
         status=REFUSED_STATUS if refusals else 200,
-        card=card_of(view, show, home=home),
+        card=card_of(view, show, home=home, profile=_profile(values)),
         traits=[] if can is None else traits_of(can, show, home=home),
         limits=[] if can is None else callee_limits(can.per_callee, show),
         changes=changes,
@@ -150,16 +155,22 @@ async def _page(visit: Visit, *, refusals: dict[str, Refusal] | None = None) -> 
         ],
         refusals=refusals or {},
         typed=visit.form,
-        **_tests(visit, view),
+        view=view,
+        **_tests(visit, view.name, view.last_tests),
     )
 
 
-def _tests(visit: Visit, view: CarrierView) -> dict[str, object]:
+def _profile(values: Sequence[SetValue]) -> str:
+    """Return what stands behind a gateway, when it was set."""
+    return next((value.value for value in values if value.name == "profile"), "")
+
+
+def _tests(visit: Visit, name: str, tests: Sequence[TestSend]) -> dict[str, object]:
     """Return the tests, the one that was just sent, and whether something may still come."""
     wanted = visit.query("test")
-    chosen = next((test for test in view.last_tests if str(test.id) == wanted), None)
+    chosen = next((test for test in tests if str(test.id) == wanted), None)
     live = chosen is not None and _is_live(chosen, visit)
-    return {"view": view, "chosen": chosen, "live": live}
+    return {"name": name, "tests": tests, "chosen": chosen, "live": live}
 
 
 def _is_live(test: TestSend, visit: Visit) -> bool:

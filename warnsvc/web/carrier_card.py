@@ -60,13 +60,14 @@ def cards_of(views: Iterable[CarrierView], show: Show, *, home: str) -> list[Car
     return [card_of(view, show, home=home) for view in views]
 
 
-def card_of(view: CarrierView, show: Show, *, home: str) -> Card:
-    """Return one carrier in words."""
+def card_of(view: CarrierView, show: Show, *, home: str, profile: str = "") -> Card:
+    """Return one carrier in words. `profile`: what stands behind a gateway, if that is known."""
     standing = standing_of(view)
     can = view.capabilities
+    adapter = show.word("adapter", view.adapter)
     return Card(
         view=view,
-        adapter=show.word("adapter", view.adapter),
+        adapter=adapter + show.brackets(show.word("profile", profile)) if profile else adapter,
         standing=standing,
         label=show.label("standing", standing),
         sentence=_sentence(view, standing, show),

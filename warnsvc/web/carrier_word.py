@@ -10,7 +10,7 @@ from warnsvc.words import mark
 ADAPTER: dict[str, str] = {
     "aliyun-sms": mark("阿里云短信"),
     "aliyun-voice": mark("阿里云语音"),
-    "http-gateway": mark("短信网关（HTTP）"),
+    "http-gateway": mark("短信网关"),
     "simulated-sms": mark("模拟短信通道"),
     "simulated-voice": mark("模拟电话通道"),
     "twilio-sms": mark("Twilio 短信"),
@@ -18,6 +18,13 @@ ADAPTER: dict[str, str] = {
     "webhook": mark("签名接口（Webhook）"),
 }
 """Adapter → what it is."""
+
+PROFILE: dict[str, str] = {
+    "kannel": mark("Kannel"),
+    "mas": mark("中国移动云 MAS"),
+    "json": mark("通用 JSON"),
+}
+"""Profile of the gateway → what stands behind it. A profile of one's own is shown by its path."""
 
 STANDING: dict[str, Label] = {
     "closed": Label(mark("正常"), "✓", "good"),
@@ -85,6 +92,7 @@ CARRIER_LABELS: dict[str, dict[str, Label]] = {"standing": STANDING, "test": TES
 
 CARRIER_WORDS: dict[str, dict[str, str]] = {
     "adapter": ADAPTER,
+    "profile": PROFILE,
     "test_purpose": PURPOSE,
     "source": SOURCE,
     "parameter": PARAMETER,
