@@ -7,8 +7,7 @@ Nothing here reads the environment: with TWILIO_REGION set, the SDK would rewrit
 (carriers.md §2), so it is given an environment of its own. It never tries again.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -196,16 +195,6 @@ class TwilioChannel(PlainChannel):
 
 class NeverSeen(Exception):
     """The carrier has certainly never seen a try."""
-
-
-def codes(given: str | Iterable[str]) -> frozenset[str]:
-    """Read country calling codes: a sequence, or words as settings can say them (`1 44, 61`)."""
-    words = re.split(r"[\s,]+", given.strip()) if isinstance(given, str) else list(given)
-    found = frozenset(word.lstrip("+") for word in words if word)
-    wrong = sorted(word for word in found if word != "*" and not word.isdecimal())
-    if wrong:
-        raise ValueError("countries are calling codes such as 44, or *")
-    return found
 
 
 def sender_pace(sender: str, per_second: float) -> tuple[PaceLimit, ...]:

@@ -43,10 +43,10 @@ from channels.twilio_channel import (
     RETRIES,
     NeverSeen,
     TwilioChannel,
-    codes,
     instant,
     sender_pace,
 )
+from channels.twilio_country import TWO_WAY, codes, replies_from
 from channels.twilio_error import failure_class
 from channels.twilio_signature import fields_of
 
@@ -69,20 +69,6 @@ WORDS: Final[Mapping[str, tuple[ReceiptWord, ErrorClass | None]]] = {
 
 CAME_IN: Final = frozenset({"receiving", "received"})
 """The words of a message that somebody sent to us."""
-
-CHINA: Final = "86"
-
-TWO_WAY: Final = frozenset(
-    {"1", "31", "32", "36", "41", "43", "44", "45", "46", "47", "48", "49"}
-    | {"61", "351", "353", "358", "370", "371", "372", "420", "852", "972"}
-)
-"""Countries in which Twilio commonly sells numbers that also receive. Not checked for any one
-number: name yours in `inbound_countries`."""
-
-ALL_BUT_CHINA: Final = frozenset(
-    {"1", "2", "3", "4", "5", "6", "7", "9"} | {f"8{digit}" for digit in "012345789"}
-)
-"""What `*` means for replies, as beginnings of numbers: everything that is not 86."""
 
 TEXT_CHARS_MAX: Final = 1600
 VALIDITY_SECONDS_MAX: Final = 36_000
@@ -308,14 +294,6 @@ class TwilioSms(TwilioChannel):
             log.warning("unknown carrier word", channel=self.name, word=status[:40])
             return ReceiptWord.ACCEPTED, ErrorClass.OTHER
         return known
-
-
-def replies_from(given: str | Iterable[str]) -> frozenset[str]:
-    """Return where replies come from. Raises ValueError for mainland China."""
-    found = codes(given)
-    if any(code.startswith(CHINA) or CHINA.startswith(code) for code in found):
-        raise ValueError("replies from mainland China (86) do not reach Twilio")
-    return (found - {"*"}) | ALL_BUT_CHINA if "*" in found else found
 
 
 def _is_same(body: str, text: str) -> bool:

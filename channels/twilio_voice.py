@@ -17,12 +17,7 @@ digits mean what the message itself says they mean. It never tries again.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Final
-from urllib.parse import urlencode
-
-import structlog
+from typing import Final
 
 from channels import twiml
 from channels.base import (
@@ -44,40 +39,26 @@ from channels.base import (
 from channels.clock import Clock, utc_now
 from channels.errors import ErrorClass, PermanentFailure
 from channels.http_client import TimeLimits
+from channels.twilio_call import (
+    ENDED,
+    MACHINES,
+    address,
+    bare,
+    progress,
+    receipt,
+    timestamp,
+    voicemail,
+)
 from channels.twilio_channel import (
     BASE_URL,
     LOOKUP_RECORDS_MAX,
-    RETRIES,
     NeverSeen,
     TwilioChannel,
-    codes,
     instant,
     sender_pace,
 )
-from channels.twilio_error import sip_class
+from channels.twilio_country import codes
 from channels.twilio_signature import fields_of, step_of
-
-log = structlog.get_logger(__name__)
-
-WORDS: Final[Mapping[str, tuple[ReceiptWord, ErrorClass | None]]] = {
-    "queued": (ReceiptWord.ACCEPTED, None),
-    "initiated": (ReceiptWord.SENT, None),
-    "ringing": (ReceiptWord.RINGING, None),
-    "in-progress": (ReceiptWord.PICKED_UP, None),
-    "completed": (ReceiptWord.CUT_SHORT, None),  # unless it was heard: then this changes nothing
-    "busy": (ReceiptWord.UNDELIVERED, ErrorClass.BUSY),
-    "no-answer": (ReceiptWord.UNDELIVERED, ErrorClass.NO_ANSWER),
-    "failed": (ReceiptWord.UNDELIVERED, ErrorClass.OTHER),
-    "canceled": (ReceiptWord.UNDELIVERED, ErrorClass.OTHER),
-}
-"""Twilio's words about a call."""
-
-ENDED: Final = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
-
-MACHINES: Final = frozenset(
-    {"machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other", "fax"}
-)
-"""`AnsweredBy` when nobody has heard it. `unknown` is not among them: it may have been a person."""
 
 VERDICTS_MAX: Final = 4_096
 """Calls under way of which this process knows who answered."""
@@ -88,7 +69,7 @@ TWIML_CHARS_MAX: Final = 4_000
 """What Twilio takes along with a call."""
 
 TEXT_CHARS_MAX: Final = 3_000
-"""Four minutes of speech, and what one <Say> of a Polly voice takes."""
+"""Eleven minutes of speech; a shorter time limit allows less."""
 
 RING_SECONDS: Final = 45
 """Long enough to fetch a phone from the next room; most mailboxes answer sooner."""
@@ -157,7 +138,8 @@ class TwilioVoice(TwilioChannel):
                 dtmf=True,
                 amd=bool(machine_detection),
                 links_allowed=False,
-                chars_max=TEXT_CHARS_MAX,
+                # What could not be said to its end before the call is ended is too long.
+                chars_max=min(TEXT_CHARS_MAX, int(time_limit_seconds * SPEECH_CHARS_PER_SECOND)),
                 per_second=per_second,
                 lines=lines,
                 languages=frozenset(twiml.SPOKEN),
@@ -223,7 +205,7 @@ class TwilioVoice(TwilioChannel):
             "AnsweredBy": found.answered_by or "",
             "CallDuration": found.duration or "",
         }
-        return [self._progress(inquiry.token, form, instant(found.date_updated))]
+        return [progress(inquiry.token, form, instant(found.date_updated))]
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Read what Twilio says of a call; a key gives an empty list."""
@@ -235,13 +217,13 @@ class TwilioVoice(TwilioChannel):
             case "said":
                 return [self._said(request.token, sid, form)]
             case "key":  # somebody answered: the call did its work, heard out or not
-                return [_receipt(request.token, sid, "key", ReceiptWord.DELIVERED)]
+                return [receipt(request.token, sid, "key", ReceiptWord.DELIVERED)]
             case "fetch":
-                return [_receipt(request.token, sid, "in-progress", ReceiptWord.PICKED_UP)]
+                return [receipt(request.token, sid, "in-progress", ReceiptWord.PICKED_UP)]
             case "amd":
                 return [self._detected(request.token, sid, form)]
             case "status":
-                return [self._progress(request.token, form, _timestamp(form))]
+                return [progress(request.token, form, timestamp(form))]
             case _:
                 raise CallbackMalformed("the callback's address names no step of ours")
 
@@ -274,7 +256,7 @@ class TwilioVoice(TwilioChannel):
     def reply(self, request: CallbackRequest, words: SendRequest | None) -> CallbackReply:
         """Tell the call how to go on."""
         form, step = _unchecked(request)
-        language, key, url = step.get("l", ""), form.get("Digits", ""), _bare(request.url)
+        language, key, url = step.get("l", ""), form.get("Digits", ""), bare(request.url)
         match step.get("step"):
             case "key":
                 return _document(twiml.thanks_document(language, step.get("key", "")))
@@ -342,12 +324,12 @@ class TwilioVoice(TwilioChannel):
         """
         by = form.get("AnsweredBy") or self._verdicts.get(sid, "")
         if by in MACHINES:
-            return _voicemail(token, sid, by)
+            return voicemail(token, sid, by)
         if form.get("CallStatus") in ENDED:
-            return _receipt(token, sid, "completed", ReceiptWord.CUT_SHORT)
+            return receipt(token, sid, "completed", ReceiptWord.CUT_SHORT)
         if self._machine_detection and not by:
-            return _receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
-        return _receipt(token, sid, "said", ReceiptWord.HEARD)
+            return receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
+        return receipt(token, sid, "said", ReceiptWord.HEARD)
 
     def _detected(self, token: str, sid: str, form: Mapping[str, str]) -> ReceiptEvent:
         by = form.get("AnsweredBy", "")
@@ -355,41 +337,8 @@ class TwilioVoice(TwilioChannel):
         while len(self._verdicts) > VERDICTS_MAX:
             self._verdicts.popitem(last=False)
         if by in MACHINES:
-            return _voicemail(token, sid, by)
-        return _receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
-
-    def _progress(
-        self, token: str, form: Mapping[str, str], happened_at: datetime | None
-    ) -> ReceiptEvent:
-        sid, status = form.get("CallSid", ""), form.get("CallStatus", "")
-        word, error_class = self._word(status)
-        code = status if error_class is not None else ""
-        heard = None
-        if status == "completed" and form.get("AnsweredBy") in MACHINES:
-            word, error_class = ReceiptWord.UNDELIVERED, ErrorClass.VOICEMAIL
-            code = form["AnsweredBy"]
-        elif status == "completed":
-            heard = _seconds(form.get("CallDuration", ""))
-        elif status == "failed":
-            sip = form.get("SipResponseCode", "")
-            error_class, code = sip_class(sip), sip or status
-        return ReceiptEvent(
-            token=token,
-            word=word,
-            dedupe_key=f"{sid}:{status}",
-            reference=sid,
-            error_class=error_class,
-            code=code,
-            happened_at=happened_at,
-            heard_seconds=heard,
-        )
-
-    def _word(self, status: str) -> tuple[ReceiptWord, ErrorClass | None]:
-        known = WORDS.get(status)
-        if known is None:
-            log.warning("unknown carrier word", channel=self.name, word=status[:40])
-            return ReceiptWord.ACCEPTED, ErrorClass.OTHER
-        return known
+            return voicemail(token, sid, by)
+        return receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
 
     def _is_to_repeat(self, form: Mapping[str, str], step: Mapping[str, str]) -> bool:
         """9 and keys that mean nothing repeat the message; silence does a few times."""
@@ -399,16 +348,6 @@ class TwilioVoice(TwilioChannel):
         if form.get("CallStatus") in ENDED or form.get("AnsweredBy") in MACHINES:
             return False
         return played < (PLAYS_MAX if key else self._repeats)
-
-
-def address(callback_url: str, **step: object) -> str:
-    """Return a callback address with a step of the call in its query."""
-    joint = "&" if "?" in callback_url else "?"
-    return f"{callback_url}{joint}{urlencode(step)}{RETRIES}"
-
-
-def _bare(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def _round(step: Mapping[str, str]) -> int:
@@ -439,31 +378,3 @@ def _message_or_prompt(words: SendRequest | None, language: str, action: str) ->
 
 def _document(text: str) -> CallbackReply:
     return CallbackReply(status=200, body=text, content_type=twiml.CONTENT_TYPE)
-
-
-def _receipt(token: str, sid: str, key: str, word: ReceiptWord) -> ReceiptEvent:
-    return ReceiptEvent(token=token, word=word, dedupe_key=f"{sid}:{key}", reference=sid)
-
-
-def _voicemail(token: str, sid: str, by: str) -> ReceiptEvent:
-    return ReceiptEvent(
-        token=token,
-        word=ReceiptWord.UNDELIVERED,
-        dedupe_key=f"{sid}:machine",
-        reference=sid,
-        error_class=ErrorClass.VOICEMAIL,
-        code=by,
-    )
-
-
-def _timestamp(form: Mapping[str, str]) -> datetime | None:
-    """Return Twilio's time of an event (RFC 2822), or None when it cannot be read."""
-    try:
-        return instant(parsedate_to_datetime(form.get("Timestamp", "")))
-    except (ValueError, TypeError):
-        return None
-
-
-def _seconds(duration: Any) -> float | None:
-    text = str(duration)
-    return float(text) if text.isdecimal() else None

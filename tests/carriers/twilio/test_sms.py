@@ -16,7 +16,7 @@ from channels.base import (
     reaches,
 )
 from channels.errors import ErrorClass
-from channels.twilio_sms import TWO_WAY, replies_from
+from channels.twilio_country import TWO_WAY, replies_from
 from tests.carriers.twilio.conftest import request_for
 from tests.carriers.twilio.rigs import SmsRig
 from tests.carriers.twilio.server import NUMBER, SERVICE, TOKEN, Fail, sign

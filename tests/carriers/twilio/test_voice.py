@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from channels.base import CallbackMalformed, OutcomeKind, ReceiptEvent, ReceiptWord, Words
+from channels.base import CallbackMalformed, Obstacle, OutcomeKind, ReceiptEvent, ReceiptWord, Words
 from channels.errors import ErrorClass
 from channels.twilio_voice import VERDICTS_MAX
 from tests.carriers.twilio.conftest import request_for
@@ -282,6 +282,15 @@ async def test_what_cannot_be_said_is_refused_and_no_fault_of_the_number(voice: 
     ):
         words = Words(text="x", language=language, recorded=recorded)
         assert (voice.channel.check(words) is None) is sendable, language
+
+
+async def test_a_text_that_the_time_limit_would_cut_off_is_too_long(voice: VoiceRig) -> None:
+    words = Words(text="洪" * 500, language="zh")
+
+    assert voice.make().check(words) is None
+    unsendable = voice.make(time_limit_seconds=60).check(words)
+    assert unsendable is not None
+    assert (unsendable.obstacle, unsendable.limit) == (Obstacle.TOO_LONG, 270)
 
 
 async def test_a_text_too_long_for_the_call_is_fetched_when_somebody_answers(
