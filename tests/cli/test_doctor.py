@@ -66,7 +66,7 @@ def test_a_carrier_that_is_misspelt_is_named(
     said = command("doctor", "--json")
 
     assert said.code == 1
-    assert "pigeon" in line(said, "carriers")["said"]
+    assert "pigeon" in line(said, "carrier x")["said"]
 
 
 def test_a_running_service_is_no_fault(command: Command, furnished: Path) -> None:

@@ -18,7 +18,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 NOUNS = {
     *("demo", "serve", "worker", "db", "regions", "contacts", "officers", "bulletin"),
-    *("ledger", "doctor"),
+    *("carriers", "ledger", "doctor"),
 }
 
 

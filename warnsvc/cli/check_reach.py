@@ -7,13 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from channels.registry import ChannelMisconfigured
-from warnsvc.app import channels_of
+from channels.registry import ADAPTERS, ChannelMisconfigured
 from warnsvc.cli.check import Check, Level
 from warnsvc.clock import SystemClock
+from warnsvc.logging import mask_numbers
+from warnsvc.service.adapter_form import form_of
+from warnsvc.service.carrier_account import Account, accounts_of
 from warnsvc.service.officer import Role, officer_of
-from warnsvc.settings import CarrierSettings, Settings
+from warnsvc.settings import Settings
 from warnsvc.store import migrate
+from warnsvc.store.carrier import load_added_rows
 from warnsvc.store.durability import weak_settings
 from warnsvc.store.open import open_reading, parse_url, sqlite_path
 from warnsvc.store.port import Store, StoreFault
@@ -112,8 +115,9 @@ async def _officers(_: Translate, store: Store) -> Check:
 
 
 async def carriers(_: Translate, settings: Settings) -> AsyncIterator[Check]:
-    """Whether each is configured rightly and takes a connection."""
-    if not settings.carriers:
+    """Whether each, of the settings or added, is configured rightly and takes a connection."""
+    accounts = [account for account in await _accounts(settings) if account.enabled]
+    if not accounts:
         yield Check(
             name="carriers",
             level=Level.NOTE,
@@ -121,25 +125,61 @@ async def carriers(_: Translate, settings: Settings) -> AsyncIterator[Check]:
             advice=_("预警发不出去。通道怎样配置，见 docs/SETTINGS.md。"),
         )
         return
-    try:
-        built = channels_of(settings, SystemClock())
-    except ChannelMisconfigured as fault:
+    for account in accounts:
+        yield await _carrier(_, account)
+    yield _routes(_, settings, {account.name for account in accounts})
+    silent = [a.name for a in accounts if not a.has_canary]
+    if silent and not settings.demo:
         yield Check(
-            name="carriers",
-            level=Level.BAD,
-            said=str(fault),
-            advice=_("请改 [[carriers]] 里的这一项。"),
+            name="canary",
+            level=Level.NOTE,
+            said=_("没有定时试发：{carriers}", carriers=_("、").join(silent)),
+            advice=_("请给它们设 canary_to：一个自己的号码，坏了的通道当天就知道。"),
         )
-        return
-    for channel in built.values():
-        await channel.close()
-    for carrier in settings.carriers:
-        yield await _carrier(_, carrier)
 
 
-async def _carrier(_: Translate, carrier: CarrierSettings) -> Check:
-    name, shown = f"carrier {carrier.name}", f"{carrier.name} ({carrier.kind}, {carrier.adapter})"
-    parts = urlsplit(str(carrier.params.get("base_url", "")))
+async def _accounts(settings: Settings) -> list[Account]:
+    """Return those of the settings, and the added ones when the database can be read."""
+    try:
+        store = await open_reading(settings.database_address)
+    except (StoreFault, OSError):  # told by the check of the database
+        return accounts_of(settings, [])
+    try:
+        async with store.view() as view:
+            return accounts_of(settings, await load_added_rows(view))
+    except StoreFault:  # of an older revision: told as well
+        return accounts_of(settings, [])
+    finally:
+        await store.close()
+
+
+def _routes(_: Translate, settings: Settings, known: set[str]) -> Check:
+    named = {name for route in settings.routes for name in route.carriers}
+    missing = sorted(named - known)
+    if missing:
+        return Check(
+            name="routes",
+            level=Level.BAD,
+            said=_("路由里有不存在的通道：{carriers}", carriers=_("、").join(missing)),
+            advice=_("请改 [[routes]]，或添加这些通道。"),
+        )
+    return Check(name="routes", said=_("路由 {n} 条", n=len(settings.routes)))
+
+
+async def _carrier(_: Translate, account: Account) -> Check:
+    name = f"carrier {account.name}"
+    shown = f"{account.name} ({account.kind}, {account.adapter})"
+    try:
+        channel = account.build(SystemClock())
+    except ChannelMisconfigured as fault:
+        return Check(
+            name=name,
+            level=Level.BAD,
+            said=mask_numbers(str(fault)),
+            advice=_("请改 [[carriers]] 里的这一项；命令或页面添加的，请移除后重新添加。"),
+        )
+    await channel.close()
+    parts = urlsplit(_address(account))
     if not parts.hostname:
         return Check(name=name, said=shown)  # an endpoint's address is in the contact
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -156,3 +196,10 @@ async def _carrier(_: Translate, carrier: CarrierSettings) -> Check:
             advice=_("请检查网络、防火墙和 base_url。"),
         )  # fmt: skip
     return Check(name=name, said=_("{carrier}：可以连上 {host}", carrier=shown, host=parts.netloc))
+
+
+def _address(account: Account) -> str:
+    """Return where its carrier is, as somebody wrote it or as the adapter knows it."""
+    given = account.settings.params.get("base_url") if account.settings else None
+    known = form_of(account.adapter, ADAPTERS[account.adapter]).parameter("base_url")
+    return str(given or (known.default if known else ""))

@@ -37,7 +37,7 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         ui.json({"ok": not _bad(found), "checks": [asdict(check) for check in found]})
     else:
-        _tell(ui, found)
+        tell_checks(ui, found)
     if _bad(found):
         raise Failed
 
@@ -62,7 +62,8 @@ def _bad(found: list[Check]) -> bool:
     return any(check.level is Level.BAD for check in found)
 
 
-def _tell(ui: Ui, found: list[Check]) -> None:
+def tell_checks(ui: Ui, found: list[Check]) -> None:
+    """Say each line and what to do about it."""
     for check in found:
         ui.out.print(f"{_SIGNS[check.level]} {check.name:<12} {escape(check.said)}")
         if check.advice:

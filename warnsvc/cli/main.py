@@ -18,7 +18,18 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from warnsvc import __version__
-from warnsvc.cli import bulletin, contacts, db, demo, doctor, ledger, officers, regions, serve
+from warnsvc.cli import (
+    bulletin,
+    carriers,
+    contacts,
+    db,
+    demo,
+    doctor,
+    ledger,
+    officers,
+    regions,
+    serve,
+)
 from warnsvc.cli.fault import tell, tell_usage
 from warnsvc.cli.ui import Failed, Ui
 from warnsvc.resource import locale_dir
@@ -65,7 +76,10 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": HELP_OPTIONS},
     )
     app.callback()(_root)
-    for module in (demo, serve, db, regions, contacts, officers, bulletin, ledger, doctor):
+    for module in (
+        *(demo, serve, db, regions, contacts, officers),
+        *(carriers, bulletin, ledger, doctor),
+    ):
         module.register(app)
     return app
 

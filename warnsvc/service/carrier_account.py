@@ -20,7 +20,7 @@ from channels.registry import ChannelMisconfigured, ChannelSpec, build_channel
 from warnsvc.clock import Clock
 from warnsvc.service.adapter_form import CANARY_MINUTES, CANARY_TO
 from warnsvc.service.context import Context
-from warnsvc.settings import CarrierSettings
+from warnsvc.settings import CarrierSettings, Settings
 from warnsvc.store.carrier import load_added_rows
 from warnsvc.store.port import Row, Store, Unit
 
@@ -113,18 +113,18 @@ def settings_from(
         raise ChannelMisconfigured(f"channel {name}: {'; '.join(told)}") from None
 
 
-def accounts_of(ctx: Context, added: Sequence[Row]) -> list[Account]:
+def accounts_of(settings: Settings, added: Sequence[Row]) -> list[Account]:
     """Return every account, those of the settings first."""
-    taken = {carrier.name for carrier in ctx.settings.carriers}
+    taken = {carrier.name for carrier in settings.carriers}
     return [
-        *(_of_settings(carrier) for carrier in ctx.settings.carriers),
+        *(_of_settings(carrier) for carrier in settings.carriers),
         *(_of_row(row) for row in added if row["name"] not in taken),
     ]
 
 
 async def load_accounts(ctx: Context, unit: Unit) -> list[Account]:
     """Return every account, those of the settings first."""
-    return accounts_of(ctx, await load_added_rows(unit))
+    return accounts_of(ctx.settings, await load_added_rows(unit))
 
 
 async def load_added(store: Store, clock: Clock) -> list[ChannelSpec]:
