@@ -9,6 +9,7 @@ import pytest
 
 from warnsvc.core.refusal import Refusal
 from warnsvc.resource import locale_dir, templates_dir
+from warnsvc.service.sendable import REFUSED
 from warnsvc.service.test_send import OBSTACLES
 from warnsvc.web.act import ACTS
 from warnsvc.web.sentence import REFUSALS, SAID, sentence
@@ -64,7 +65,7 @@ def test_every_sentence_has_its_english(words: Words) -> None:
     assert missing == {}
 
 
-@pytest.mark.parametrize("file", ["console.po", "carriers.po"])
+@pytest.mark.parametrize("file", ["console.po", "carriers.po", "sendable.po"])
 def test_no_english_sentence_is_left_over(file: str) -> None:
     used = sentences()
     text = (locale_dir() / "en" / file).read_text(encoding="utf-8")
@@ -125,7 +126,8 @@ def test_every_refusal_has_a_sentence_with_the_parameters_it_is_given() -> None:
 
 
 def test_no_sentence_is_kept_for_a_refusal_that_nobody_raises() -> None:
-    raised = {code for code, _, _ in refusal_codes()} | set(OBSTACLES.values())
+    raised = {code for code, _, _ in refusal_codes()}
+    raised |= {*OBSTACLES.values(), *REFUSED.values()}
 
     assert set(REFUSALS) - raised == set()
 

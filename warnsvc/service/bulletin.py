@@ -17,6 +17,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service.context import WAKE_BOARD, Context
 from warnsvc.service.recording import drop_outdated
+from warnsvc.service.sendable import text_refusals
 from warnsvc.store.bulletin import insert_bulletin, load_bulletin, save_bulletin
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Unit
@@ -55,7 +56,7 @@ async def draft(ctx: Context, *, officer: int, draft: BulletinDraft) -> int:
             expires_at=draft.expires_at,
             drafted_by=officer,
         )
-        await _check(unit, written, now)
+        await _check(ctx, unit, written, now)
         await insert_bulletin(unit, written, now=now)
         await _line(unit, "bulletin.drafted", None, written, officer, now)
     return new_id
@@ -82,7 +83,7 @@ async def edit(ctx: Context, *, officer: int, bulletin_id: int, draft: BulletinD
             drafted_by=officer,
         )
         after = rules.edit(before, changed)
-        await _check(unit, after, now)
+        await _check(ctx, unit, after, now)
         after = await drop_outdated(unit, before, after, officer=officer, now=now)
         await save_bulletin(unit, after, now=now)
         await _line(unit, "bulletin.edited", before, after, officer, now)
@@ -92,13 +93,14 @@ def _texts(draft: BulletinDraft) -> dict[str, str]:
     return {language: text.strip() for language, text in draft.texts.items() if text.strip()}
 
 
-async def _check(unit: Unit, bulletin: Bulletin, now: datetime) -> None:
-    """Raise every refusal of the core, and the regions that nobody knows."""
+async def _check(ctx: Context, unit: Unit, bulletin: Bulletin, now: datetime) -> None:
+    """Raise every refusal of the core, what no carrier can send, and unknown regions."""
     refusals: tuple[Refusal, ...] = ()
     try:
         rules.check(bulletin, now=now)
     except Refusals as found:
         refusals = found.refusals
+    refusals += tuple(text_refusals(ctx, bulletin))
     rows = await unit.fetch(
         "SELECT code FROM region WHERE code = ANY($1)", list(bulletin.region_codes)
     )
@@ -116,6 +118,8 @@ async def submit(ctx: Context, *, officer: int, bulletin_id: int) -> None:
     async with ctx.store.unit() as unit:
         before = await _held(unit, bulletin_id)
         after = rules.submit(before, now=now)
+        if unsendable := tuple(text_refusals(ctx, before)):
+            raise Refusals(unsendable)  # carriers have changed since it was saved
         await _saved(ctx, unit, "bulletin.submitted", before, after, officer, now)
 
 

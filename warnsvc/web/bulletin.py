@@ -11,6 +11,7 @@ from aiohttp import web
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service import bulletin as service
 from warnsvc.service.bulletin import BulletinDraft
+from warnsvc.service.draft import draft_notes
 from warnsvc.service.officer import Role
 from warnsvc.service.release import preview_texts
 from warnsvc.web.draft import (
@@ -26,6 +27,7 @@ from warnsvc.web.draft import (
 from warnsvc.web.page import STARTER
 from warnsvc.web.query.bulletin import PAGE_ROWS, list_bulletins
 from warnsvc.web.query.region import RegionLine, children, choice_of, lines_of
+from warnsvc.web.sendable_word import note_sentences
 from warnsvc.web.visit import Visit, get, post, see_other
 
 REFUSED_STATUS = 422
@@ -120,6 +122,7 @@ async def preview(visit: Visit) -> web.StreamResponse:
     draft = guess(read_draft_form(visit.form), local=visit.pages.local, now=visit.now)
     messages = await preview_texts(visit.ctx, draft)
     show = visit.pages.show(visit)
+    said = note_sentences(draft_notes(visit.ctx, draft), show)
     return web.json_response(
         [
             {
@@ -129,6 +132,7 @@ async def preview(visit: Visit) -> web.StreamResponse:
                 "text": message.text,
                 "characters": message.characters,
                 "parts": message.parts,
+                "notes": said.get(message.language, []) if message.channel == "sms" else [],
             }
             for message in messages
         ]
@@ -174,6 +178,7 @@ async def _understood(visit: Visit, form: DraftForm) -> BulletinDraft:
     async with visit.ctx.store.view() as view:
         known = await lines_of(view, form.regions)
     return understand(
+        visit.ctx,
         form,
         local=visit.pages.local,
         now=visit.now,

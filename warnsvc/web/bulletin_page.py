@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from contacts.region import Region
+from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.plan import Gap, GapKind
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service import bulletin as service
 from warnsvc.service.lift import lift
 from warnsvc.service.officer import Role
 from warnsvc.service.release import Preview, preview, release
+from warnsvc.service.sendable import judge, notes, text_refusals
 from warnsvc.service.voice import FALLBACK
 from warnsvc.web.cost import costs_so_far, foreseen_costs
 from warnsvc.web.draft import LANGUAGES
@@ -33,6 +35,8 @@ from warnsvc.web.query.bulletin import (
 from warnsvc.web.query.region import RegionLine, lines_of
 from warnsvc.web.recording_line import recording_lines
 from warnsvc.web.recording_word import OWN_NAMES
+from warnsvc.web.sendable_word import note_sentences
+from warnsvc.web.sentence import sentence
 from warnsvc.web.visit import Visit, get, post, see_other
 
 REFUSED_STATUS = 422
@@ -173,7 +177,7 @@ async def show_page(
         gap_counts=Counter(gap.kind.value for gap in gaps),
         gaps_unlisted=max(0, len(gaps) - GAPS_LISTED_MAX),
         trouble=trouble,
-        warnings=_warnings(visit, foreseen) if foreseen else [],
+        warnings=[*_warnings(visit, foreseen), *_unsendable(visit, bulletin)] if foreseen else [],
         refusals=refusals,
         by_field={refusal.field: refusal for refusal in refusals if refusal.field},
         refused_form=form,
@@ -246,6 +250,14 @@ def _warnings(visit: Visit, foreseen: Preview) -> list[str]:
         code, *rest = warning.split(":")
         found.append(said[code](rest) if code in said else warning)
     return found
+
+
+def _unsendable(visit: Visit, bulletin: Bulletin) -> list[str]:
+    """Return what carriers make of the texts, and those that nobody can send, in words."""
+    judged, show = judge(visit.ctx, bulletin), visit.pages.show(visit)
+    refused = [sentence(refusal, visit.words) for refusal in text_refusals(visit.ctx, bulletin)]
+    said = note_sentences(notes(judged), show)
+    return [*refused, *(one for each in said.values() for one in each)]
 
 
 def _voice_missing(visit: Visit, language: str, people: str) -> str:

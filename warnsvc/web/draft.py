@@ -2,8 +2,8 @@
 
     fields ──read──► DraftForm (kept as typed) ──► BulletinDraft, or refusals by field
 
-All faults are told at once: what cannot be read is named here, what breaks a rule by the core. What
-was typed is never changed and never lost.
+All faults are told at once: what cannot be read is named here, what breaks a rule by the core, and
+what no carrier can send by them. What was typed is never changed and never lost.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +15,7 @@ from warnsvc.core.hazard import HAZARDS
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.localtime import LocalTime
 from warnsvc.service.bulletin import BulletinDraft
+from warnsvc.service.context import Context
 from warnsvc.service.draft import broken_rules
 from warnsvc.web.form import Form
 
@@ -82,12 +83,17 @@ def guess(form: DraftForm, *, local: LocalTime, now: datetime) -> BulletinDraft:
 
 
 def understand(
-    form: DraftForm, *, local: LocalTime, now: datetime, known_regions: Iterable[str]
+    ctx: Context,
+    form: DraftForm,
+    *,
+    local: LocalTime,
+    now: datetime,
+    known_regions: Iterable[str],
 ) -> BulletinDraft:
     """Return what the form means. Raises Refusals with one refusal for every wrong field."""
     wrong: dict[str, Refusal] = {}
     draft = _read(form, local=local, now=now, known=frozenset(known_regions), wrong=wrong)
-    for name, refusal in broken_rules(draft, now=now).items():
+    for name, refusal in broken_rules(ctx, draft, now=now).items():
         if name in wrong or (name.startswith("text_") and "status" in wrong and form.texts["zh"]):
             continue  # a fallback value is to blame, not the officer
         if name == "expires_at" and "onset_at" in wrong:

@@ -7,6 +7,7 @@ for the codes in the source). A sentence says what is wrong and what to do about
 from warnsvc.core.refusal import Refusal
 from warnsvc.web.label import BULLETIN, ROLE, UNKNOWN
 from warnsvc.web.recording_word import RECORDING_REFUSALS
+from warnsvc.web.sendable_word import SENDABLE_REFUSALS
 from warnsvc.words import Translate, mark
 
 REFUSALS: dict[str, str] = {
@@ -82,6 +83,7 @@ REFUSALS: dict[str, str] = {
     "number_unknown": mark("没有这个号码。"),
     "number_malformed": mark("这个号码不能拨打，请检查位数和区号。"),
     **RECORDING_REFUSALS,
+    **SENDABLE_REFUSALS,
     # carriers
     "carrier_unknown": mark("没有名为 {name} 的通道。"),
     "carrier_name_malformed": mark(

@@ -79,6 +79,7 @@ function showPhones(messages) {
   const place = document.getElementById("phones");
   const template = document.getElementById("phone-template");
   for (const line of form.querySelectorAll("[data-sent]")) line.textContent = "";
+  for (const list of form.querySelectorAll("[data-notes]")) showNotes(list, messages);
   if (!messages.length) return;
   place.replaceChildren(
     ...messages.filter((message) => message.channel === "sms").map((message) => {
@@ -93,6 +94,23 @@ function showPhones(messages) {
       phone.querySelector(".small").textContent = sizes;
       line.textContent = sizes;
       return phone;
+    }),
+  );
+}
+
+// What carriers make of a text: rewritten only when it says something else, or a screen reader
+// would read it out after every key.
+function showNotes(list, messages) {
+  const message = messages.find((one) => one.channel === "sms" && one.language === list.dataset.notes);
+  const notes = message?.notes ?? [];
+  if (notes.join("\n") === list.dataset.shown) return;
+  list.dataset.shown = notes.join("\n");
+  list.hidden = !notes.length;
+  list.replaceChildren(
+    ...notes.map((note) => {
+      const item = document.createElement("li");
+      item.textContent = `! ${note}`;
+      return item;
     }),
   );
 }
