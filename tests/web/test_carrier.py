@@ -151,7 +151,7 @@ async def test_nothing_is_to_do_when_all_is_well(house: Desk) -> None:
 
         _, page = await browser.get("/carriers")
 
-    assert "通道都正常" in page
+    assert "没有发现问题" in page
 
 
 async def heal(house: Desk) -> None:
@@ -331,6 +331,18 @@ async def test_a_circuit_that_is_open_can_be_tested(house: Desk) -> None:
 
     assert status == 200
     assert len(fake_of(house, "sms-abroad").tries) == 1
+
+
+async def test_a_carrier_that_took_a_test_is_no_longer_said_to_be_unused(house: Desk) -> None:
+    browser = await visitor(house)
+
+    _, before = await browser.get("/carriers/endpoints")
+    await browser.post("/carriers/endpoints/test", {"address": "https://horn.example/hook"})
+    house.clock.move(seconds=20)
+    _, after = await browser.get("/carriers/endpoints")
+
+    assert "还没有用过" in before
+    assert "正常，20 秒前有应答" in after
 
 
 # Who may act ----------------------------------------------------------------------------------

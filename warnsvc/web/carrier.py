@@ -23,7 +23,8 @@ from warnsvc.service.officer import Role
 from warnsvc.service.test_send import send_test
 from warnsvc.store.test_send import TestSend, last_of_carriers
 from warnsvc.web.capability import callee_limits, home_code, traits_of
-from warnsvc.web.carrier_card import Card, card_of, cards_of, next_step
+from warnsvc.web.carrier_card import Card, card_of, cards_of
+from warnsvc.web.carrier_next import next_step
 from warnsvc.web.query.carrier import SetValue, circuit_changes, set_values
 from warnsvc.web.route_table import route_lines
 from warnsvc.web.visit import Visit, get, post, see_other

@@ -1,12 +1,11 @@
-"""One carrier as the desk sees it: how it stands, how fast, when it last got through, what to do.
+"""One carrier as the desk sees it: how it stands, how fast, when it last got through.
 
     CarrierView ──► Card    a word with its sign, a sentence, pace, canary, what it cannot do
-    cards, routes ──► NextStep    the one thing to do first when something is wrong
 
 It reads nothing and decides nothing; the service has done both.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,13 +14,12 @@ from warnsvc.service.carrier import PROBLEMS, CarrierView
 from warnsvc.store.test_send import TestSend
 from warnsvc.web.capability import Trait, lacks_of, pace_words
 from warnsvc.web.label import Label
-from warnsvc.web.route_table import RouteLine
 from warnsvc.web.show import Show
 
 NOTED = ("no_route",)
 """Problems that the rest of a card does not say."""
-BAD = ("open", "broken", "half_open", "shaky")
-"""Standings that somebody must look into, the worst first."""
+ANSWERED = frozenset({"accepted", "delivered", "undelivered"})
+"""States of a test that its carrier took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +41,6 @@ class Card:
     def name(self) -> str:
         """The carrier's name."""
         return self.view.name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextStep:
-    """What to do first."""
-
-    title: str
-    detail: str
-    href: str
-    action: str
 
 
 def cards_of(views: Iterable[CarrierView], show: Show, *, home: str) -> list[Card]:
@@ -90,87 +78,13 @@ def standing_of(view: CarrierView) -> str:
         return view.circuit_state
     if view.circuit_failures:
         return "shaky"
-    return "closed" if view.last_ok_at else "unused"
+    return "closed" if heard_at(view) or view.sent_last_hour else "unused"
 
 
-def next_step(
-    cards: Sequence[Card], lines: Sequence[RouteLine], show: Show, *, may_add: bool
-) -> NextStep | None:
-    """Return the one thing to do first, or None: all is well."""
-    return (
-        _none_there(cards, show, may_add=may_add)
-        or _worst(cards, BAD, show)
-        or _silent(cards, show)
-        or _no_way(lines, show)
-        or _worst(cards, ("not_running",), show)
-    )
-
-
-def _none_there(cards: Sequence[Card], show: Show, *, may_add: bool) -> NextStep | None:
-    if any(card.view.running and card.view.enabled for card in cards):
-        return None
-    words = show.words
-    action = words("添加通道") if may_add else ""
-    return NextStep(
-        title=words("没有可用的通道，什么都发不出去"),
-        detail=words("请添加一个通道，或启用停用的，然后重启服务。"),
-        href="/carriers/add",
-        action=action,
-    )
-
-
-def _worst(cards: Sequence[Card], standings: Sequence[str], show: Show) -> NextStep | None:
-    words = show.words
-    for standing in standings:
-        for card in cards:
-            if card.standing != standing:
-                continue
-            if standing == "not_running":
-                title = words("{name}：重启服务后生效", name=card.name)
-            else:
-                title = words("{name}：{state}", name=card.name, state=card.label.words)
-            return NextStep(
-                title=title,
-                detail=words(
-                    "{sentence}。{advice}", sentence=card.sentence, advice=_advice(standing, show)
-                ),
-                href=f"/carriers/{card.name}",
-                action=words("去看 {name}", name=card.name),
-            )
-    return None
-
-
-def _advice(standing: str, show: Show) -> str:
-    words = show.words
-    if standing == "broken":
-        return words("请改正参数后重启服务。")
-    if standing == "not_running":
-        return words("在此之前不会用它发送。")
-    return words("请核对账号、余额和网络，再发一条测试；在此期间按路由改走下一个通道。")
-
-
-def _silent(cards: Sequence[Card], show: Show) -> NextStep | None:
-    for card in cards:
-        if card.canary.tone == "bad":
-            return NextStep(
-                title=show.words("{name}：试发没有到达", name=card.name),
-                detail=card.canary.words,
-                href=f"/carriers/{card.name}",
-                action=show.words("去看 {name}", name=card.name),
-            )
-    return None
-
-
-def _no_way(lines: Sequence[RouteLine], show: Show) -> NextStep | None:
-    for line in lines:
-        if line.troubles:
-            return NextStep(
-                title=show.words("{channel}的路由不通", channel=show.word("channel", line.kind)),
-                detail=line.troubles[0],
-                href="/carriers#routes",
-                action=show.words("看路由"),
-            )
-    return None
+def heard_at(view: CarrierView) -> datetime | None:
+    """Return when it last answered, a warning's send or a test; of endpoints only tests tell."""
+    answered = [t.receipt_at or t.sent_at for t in view.last_tests if t.state in ANSWERED]
+    return max([*answered, *([view.last_ok_at] if view.last_ok_at else [])], default=None)
 
 
 def _sentence(view: CarrierView, standing: str, show: Show) -> str:
@@ -201,8 +115,10 @@ def _sentence(view: CarrierView, standing: str, show: Show) -> str:
             )
         case "unused":
             return words("还没有用过，发一条测试就知道通不通")
-    assert view.last_ok_at is not None
-    return words("正常，{length}前有应答", length=show.since(view.last_ok_at))
+    heard = heard_at(view)
+    if heard is None:
+        return words("正常，近一小时发出 {n}", n=show.count(view.sent_last_hour))
+    return words("正常，{length}前有应答", length=show.since(heard))
 
 
 def _pace(view: CarrierView, show: Show) -> str:
