@@ -457,6 +457,16 @@ async def test_every_wrong_field_is_named_and_what_was_typed_is_kept(house: Desk
         assert f'value="{value}"' in page, value
 
 
+async def test_no_carrier_takes_the_name_of_a_page(house: Desk) -> None:
+    browser = await visitor(house)
+
+    _, page = await browser.post("/carriers/add", {**NEW, "name": "add"})
+    _, longer = await browser.post("/carriers/add", {**NEW, "name": "added"})
+
+    assert 'id="error-name"' in page
+    assert 'id="error-name"' not in longer
+
+
 async def test_what_the_adapter_says_against_it_is_told(house: Desk, tmp_path: Path) -> None:
     browser = await visitor(house)
     secret = tmp_path / "token"

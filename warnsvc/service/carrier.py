@@ -56,7 +56,8 @@ __all__ = [
     "spec_of",
 ]
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_NAME = re.compile(r"(?!add$)[a-z][a-z0-9_-]{0,39}")
+"""`/carriers/add` is the page that adds one."""
 VALUE_CHARS_MAX = 500
 """Longer than any address or account."""
 _KERNELS_OWN = ("/proc", "/sys", "/dev")
