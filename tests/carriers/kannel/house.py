@@ -10,6 +10,7 @@ Phones whose number is a multiple of five answer 收到. The SMSC's journal says
 database what we believe; the two are compared at the end.
 """
 
+import asyncio
 import json
 import tempfile
 import time
@@ -28,6 +29,8 @@ from tests.faults.rig import ROOT, Rig, open_rig, villages, with_numbers
 REPLY = "收到"
 REPLY_EVERY = 5
 CARRIER = "sms-kannel"
+QUIET_SECONDS = 6.0
+"""Longer than any pause of Kannel's between two tries (`http-queue-delay`, `reconnect-delay`)."""
 FIGURES = ROOT / "build" / "carriers.json"
 
 
@@ -80,6 +83,10 @@ class House:
         """How many answer."""
         return sum(1 for number in self.numbers if int(number[1:]) % REPLY_EVERY == 0)
 
+    async def pause(self, *, seconds: float) -> None:
+        """Let it be broken for a while: the service meets the fault meanwhile."""
+        await asyncio.sleep(seconds)
+
     async def taken(self) -> int:
         """How many phones got a text."""
         return len(self.kannel.copies())
@@ -123,6 +130,20 @@ class House:
         await self.rig.until(
             told, seconds, f"{self.repliers} answers and {receipts} receipts are applied"
         )
+
+    async def until_quiet(self, seconds: float = 180) -> None:
+        """Wait until all is sent and settled, and nothing more comes: a killed Kannel forgets."""
+        await self.rig.until(self.rig.all_sent, seconds, "all is sent and settled")
+        seen, since = (-1, -1, -1), time.monotonic()
+
+        async def quiet() -> bool:
+            nonlocal seen, since
+            now = (await self.taken(), await self.receipts(), await self.answered())
+            if now != seen:
+                seen, since = now, time.monotonic()
+            return time.monotonic() - since >= QUIET_SECONDS
+
+        await self.rig.until(quiet, seconds, "nothing more comes")
 
     async def result(self) -> Result:
         """Return what came of it."""

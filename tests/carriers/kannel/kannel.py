@@ -34,6 +34,10 @@ START_SECONDS = 30.0
 LINK_SECONDS = 2
 """How soon Kannel tries a line again that is down; Kannel's own default is 10."""
 
+LINE_WINDOW = 10
+"""Texts that an SMPP line may have unconfirmed: Kannel's default. A line that dies may double these,
+because nobody knows whether they were taken; that is SMPP's own."""
+
 _CORE = """\
 group = core
 admin-port = {admin}
@@ -97,7 +101,7 @@ smsc-password = smpp
 system-type = ""
 interface-version = 34
 transceiver-mode = true
-max-pending-submits = 50
+max-pending-submits = {window}
 reconnect-delay = {link}
 enquire-link-interval = 10
 """
@@ -140,6 +144,12 @@ class Part:
         """SIGSTOP: it takes connections and says nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+
+    def end(self) -> None:
+        """SIGTERM, and wait for its end."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(START_SECONDS)
 
     def kill(self) -> None:
         """-9: nothing is finished, nothing is said."""
@@ -268,6 +278,7 @@ async def open_kannel(
             password=PASSWORD,
             get_url=get_url,
             link=LINK_SECONDS,
+            window=LINE_WINDOW,
         )
     )
     journal = folder / "smsc.jsonl"

@@ -10,12 +10,15 @@
 What it takes is in the journal before it is confirmed, and what it still owes (delivery receipts,
 replies) is owed after a kill -9 too, as with a real one. The line protocol of the fake SMSC has no
 confirmations: what is in the socket when it dies is lost, and so is nobody's to count.
+
+On SIGTERM the SMPP line ends in order: what was taken is confirmed, what comes later is not taken.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import signal
 import struct
 import time
 from collections import deque
@@ -136,34 +139,45 @@ class Smpp:
         self._bound: Callable[[bytes], None] | None = None
         self._sequence = 0
         self._unconfirmed: dict[int, str] = {}
+        self._ending = False
+        self._writer: asyncio.StreamWriter | None = None
         self._queue: deque[dict[str, Any]] = deque()
 
     async def serve(self, port: int) -> None:
-        """Listen for ever."""
+        """Listen for ever, or until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._end)
         server = await asyncio.start_server(self._line, "127.0.0.1", port)
         async with server:
             await server.serve_forever()
 
+    def _end(self) -> None:
+        self._ending = True
+        if self._writer is None or self._writer.is_closing():
+            raise SystemExit(0)
+        self._writer.write_eof()
+
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                length, command, status, sequence = struct.unpack(
-                    ">IIII", await reader.readexactly(16)
-                )
+                length, command, _, sequence = struct.unpack(">IIII", await reader.readexactly(16))
                 body = await reader.readexactly(length - 16)
-                self._take(command, sequence, body, writer)
+                if not self._ending:
+                    self._take(command, sequence, body, writer)
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             self._bound = None
             self._unconfirmed.clear()
             writer.close()
+        if self._ending:
+            os._exit(0)
 
     def _take(self, command: int, sequence: int, body: bytes, writer: asyncio.StreamWriter) -> None:
         match command:
             case _ if command in (BIND_TRANSCEIVER, BIND_RECEIVER, BIND_TRANSMITTER):
                 writer.write(_pdu(command | RESPONSE, 0, sequence, b"SMSC\0"))
-                self._bound = writer.write
+                self._bound, self._writer = writer.write, writer
                 self._queue = deque(self._journal.owed.values())
                 self._pay()
             case _ if command in (ENQUIRE_LINK, UNBIND):

@@ -33,7 +33,7 @@ class RealRig:
 
     def __init__(self, kannel: Kannel, door: OurDoor) -> None:
         self.kannel, self.door = kannel, door
-        self.channel = gateway(kannel.base_url)
+        self.channel: Channel = gateway(kannel.base_url)
         self.impatient: Channel = gateway(kannel.base_url, TimeLimits(connect=5.0, total=0.3))
         self._now = utc_now()
 
