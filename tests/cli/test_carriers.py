@@ -155,6 +155,19 @@ def test_beside_a_running_service_it_looks_but_does_not_send(
     assert all(channel.tries == [] for channel in made)
 
 
+def test_the_whole_address_is_printed_on_request(
+    command: Command, empty: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeChannel, "callback_query", "key=for-the-carrier", raising=False)
+    added(command, secret, name="loft")
+
+    shown, address = command("carriers", "show", "loft"), command("carriers", "address", "loft")
+
+    assert "key=…" in shown.out
+    assert "for-the-carrier" not in shown.out
+    assert address.out.strip().endswith("/callbacks/loft?key=for-the-carrier")
+
+
 def test_one_is_switched_off_and_on_and_taken_away(
     command: Command, empty: Path, secret: Path
 ) -> None:

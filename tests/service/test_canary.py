@@ -193,6 +193,18 @@ async def test_what_the_carrier_cannot_send_is_a_canary_that_failed(
     assert len(await county.alarms("canary")) == 1
 
 
+async def test_a_broken_adapter_keeps_no_other_canary_waiting(county: County) -> None:
+    def break_(_: Words) -> Unsendable | None:
+        raise RuntimeError("a mistake in the adapter")
+
+    county.sms.check = break_  # type: ignore[method-assign]
+    ctx = with_carriers(county, sms=Canary(), voice=Canary())
+
+    assert await tend_canaries(ctx) == 1
+
+    assert [taken.to for taken in county.voice.taken] == [TEST_PHONE]
+
+
 async def test_a_carrier_that_lost_its_canary_loses_its_alarm(
     county: County, hourly: Context
 ) -> None:

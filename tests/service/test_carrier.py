@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from structlog.typing import EventDict
 
-from channels.base import ReceiptWord
+from channels.base import ChannelKind, ReceiptWord
 from channels.errors import ErrorClass
 from channels.registry import ADAPTERS, build_channels
 from tests.fakes.account import Canary, with_carriers
-from tests.fakes.channel import Accept, Reject, Throttle
+from tests.fakes.channel import Accept, FakeChannel, Reject, Throttle
 from tests.fakes.county import County
 from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.service.adapter_form import ParameterType
@@ -23,6 +23,7 @@ from warnsvc.service.carrier import (
     CarrierView,
     adapters,
     add_carrier,
+    carrier_address,
     list_carriers,
     load_added,
     open_channel,
@@ -353,6 +354,23 @@ async def test_a_silent_canary_is_a_problem(county: County) -> None:
         await tend_canaries(ctx)
 
     assert "canary_silent" in (await view_of(county, "fake-sms")).problems
+
+
+async def test_a_key_in_an_address_is_told_only_to_who_asks_for_it(county: County) -> None:
+    class Unsigned(FakeChannel):
+        callback_query = "key=not-for-pages"
+
+    county.carriers["sms"] = Unsigned(ChannelKind.SMS, clock=county.clock.now)
+    with_carriers(county, county.sms)
+
+    view = await view_of(county, "fake-sms")
+
+    assert view.inbound_address == view.callback_address
+    assert view.inbound_address == "http://127.0.0.1:8080/callbacks/fake-sms?key=…"
+    assert await carrier_address(county.ctx, "fake-sms") == (
+        "http://127.0.0.1:8080/callbacks/fake-sms?key=not-for-pages"
+    )
+    assert (await carrier_address(county.ctx, "fake-voice")).endswith("/callbacks/fake-voice")
 
 
 # Forms -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 from warnsvc.cli.shown import show_of
 from warnsvc.cli.ui import Ui
 from warnsvc.service.carrier import PROBLEMS, CarrierView, Parameter
+from warnsvc.service.carrier_account import HIDDEN
 from warnsvc.service.context import Context
 from warnsvc.store.test_send import TestSend
 from warnsvc.web.capability import home_code, traits_of
@@ -50,6 +51,8 @@ def lines_of(ui: Ui, desk: Context, view: CarrierView) -> Iterator[tuple[str, st
         yield words("路由"), route
     yield words("填给运营商的回执地址"), view.callback_address
     yield words("填给运营商的回复地址"), view.inbound_address
+    if HIDDEN in view.inbound_address:
+        yield words("完整的地址"), f"warnsvc carriers address {view.name}"
 
 
 def standing(ui: Ui, view: CarrierView) -> str:

@@ -35,6 +35,7 @@ from warnsvc.service.carrier import (
     CarrierView,
     adapters,
     add_carrier,
+    carrier_address,
     list_carriers,
     open_channel,
     remove_carrier,
@@ -60,6 +61,7 @@ def register(app: typer.Typer) -> None:
     group = noun(app, "carriers", mark("通道：查看、添加、测试、停用、检查。"))
     group.command("list", help=mark("列出通道和它们的状况。"))(list_)
     group.command("show", help=mark("一条通道的能力、速度、近况，和要填给运营商的地址。"))(show)
+    group.command("address", help=mark("填给运营商的完整地址，含密钥：不要给别人看。"))(address)
     group.command("adapters", help=mark("有哪些种类的通道，各要哪些参数。"))(adapters_)
     group.command("add", help=mark("添加通道；密钥只写文件的路径。"))(add)
     group.command("enable", help=mark("启用添加的通道，下次启动生效。"))(enable)
@@ -137,6 +139,12 @@ def show(ctx: typer.Context, name: Name, as_json: AsJson = False) -> None:
         ui.say(f"  {title}{ui.words('：')}{said}")
     for each in view.last_tests:
         ui.say(f"    {test_line(ui, desk, each)}")
+
+
+def address(ctx: typer.Context, name: Name) -> None:
+    """Print the address for the carrier's set-up, whole."""
+    ui: Ui = ctx.obj
+    ui.say(at_the_carriers(lambda desk: carrier_address(desk, name), reading=True))
 
 
 def adapters_(

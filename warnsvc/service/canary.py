@@ -25,7 +25,7 @@ from warnsvc.service.carrier_account import Account, load_accounts
 from warnsvc.service.context import WAKE_BOARD, Context
 from warnsvc.service.test_send import CANARY, Prepared, carry_out, prepare, write_down
 from warnsvc.store.pace import hold_circuit, load_circuits, save_circuit
-from warnsvc.store.port import Unit
+from warnsvc.store.port import StoreFault, Unit
 from warnsvc.store.test_send import TestSend, add_test, forget_senders, last_canary_at
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ async def tend_canaries(ctx: Context, *, own: Context | None = None) -> int:
     sent = 0
     for account in due:
         if (channel := ctx.fleet.channels.get(account.name)) is not None:
-            sent += await _send(ctx, own or ctx, account, channel)
+            sent += await _try_to_send(ctx, own or ctx, account, channel)
     await _judge(ctx, accounts)
     return sent
 
@@ -63,6 +63,17 @@ async def _forget_the_dead(ctx: Context) -> None:
     if row and row["n"]:
         async with ctx.store.unit() as unit:
             await forget_senders(unit, before=before)
+
+
+async def _try_to_send(ctx: Context, own: Context, account: Account, channel: Channel) -> int:
+    """One carrier whose adapter is broken keeps no other's canary waiting."""
+    try:
+        return await _send(ctx, own, account, channel)
+    except StoreFault:
+        raise
+    except Exception:
+        log.exception("canary.broke", carrier=account.name)
+        return 0
 
 
 async def _send(ctx: Context, own: Context, account: Account, channel: Channel) -> int:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import structlog
 from pydantic import ValidationError
@@ -27,7 +28,24 @@ from warnsvc.store.port import Row, Store, Unit
 log = structlog.get_logger(__name__)
 
 SETTINGS, ADDED = "settings", "added"
+HIDDEN = "key=…"
+"""In place of a key in an address that is shown."""
 REDACTED = "[redacted]"
+
+
+@runtime_checkable
+class KeepsAddressSecret(Protocol):
+    """A channel whose carrier signs nothing: what is posted is known by a key in the address."""
+
+    @property
+    def callback_query(self) -> str:
+        """What follows the question mark. A secret."""
+        ...
+
+
+def inbound_path(name: str, query: str = "") -> str:
+    """Return where a carrier posts what people send, as a path."""
+    return f"/callbacks/{name}?{query}" if query else f"/callbacks/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

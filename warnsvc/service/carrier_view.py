@@ -21,7 +21,13 @@ from warnsvc.core.pace import Bucket, opens_at
 from warnsvc.core.route import RouteRule
 from warnsvc.logging import mask_numbers
 from warnsvc.service.canary_silence import Heard, load_heard
-from warnsvc.service.carrier_account import Account, load_accounts
+from warnsvc.service.carrier_account import (
+    HIDDEN,
+    Account,
+    KeepsAddressSecret,
+    inbound_path,
+    load_accounts,
+)
 from warnsvc.service.context import Context
 from warnsvc.store.carrier import Sends, count_sends, count_waiting, load_paces
 from warnsvc.store.pace import load_circuits
@@ -92,9 +98,10 @@ class CarrierView:
     routes: tuple[str, ...]
     """The rules of the routes in which it stands, such as `sms 86 * → a, b`."""
     callback_address: str
-    """Where receipts go; `{token}` stands for the part that differs with each send."""
+    """Where receipts go; `{token}` stands for the part that differs with each send. Carriers that
+    sign nothing post everything to the inbound address."""
     inbound_address: str
-    """What is entered at the carrier for replies."""
+    """What is entered at the carrier for replies; a key in it is hidden (`carrier_address`)."""
     problems: tuple[str, ...]
     """Codes of `PROBLEMS`, the worst first."""
 
@@ -103,7 +110,7 @@ class CarrierView:
 class _Known:
     """What is known of all carriers, by name; `waiting` by kind."""
 
-    able: Mapping[str, tuple[Capabilities | None, str]]
+    able: Mapping[str, "_Able"]
     circuits: Mapping[str, Circuit]
     paces: Mapping[str, Row]
     waiting: Mapping[str, int]
@@ -126,16 +133,10 @@ async def list_carriers(ctx: Context) -> list[CarrierView]:
             waiting=await count_waiting(view),
             sends=await count_sends(view, since=now - timedelta(hours=1)),
             tests=await last_of_carriers(view, list(able), most=LAST_TESTS),
-            heard={
-                n: await load_heard(view, n, receipts=_tells(can)) for n, (can, _) in able.items()
-            },
+            heard={n: await load_heard(view, n, receipts=can.tells) for n, can in able.items()},
         )
     rules = _rules(ctx, accounts)
     return [_view(ctx, account, known, rules, now) for account in accounts]
-
-
-def _tells(capabilities: Capabilities | None) -> bool:
-    return capabilities is None or capabilities.receipts
 
 
 def _rules(ctx: Context, accounts: Sequence[Account]) -> list[RouteRule]:
@@ -151,7 +152,8 @@ def _rules(ctx: Context, accounts: Sequence[Account]) -> list[RouteRule]:
 def _view(
     ctx: Context, account: Account, known: _Known, rules: Sequence[RouteRule], now: datetime
 ) -> CarrierView:
-    capabilities, fault = known.able[account.name]
+    able = known.able[account.name]
+    capabilities = able.capabilities
     per_second = capabilities.per_second if capabilities else 0.0
     circuit = known.circuits.get(account.name) or Circuit(name=account.name, changed_at=now)
     bucket = _bucket(account.name, known.paces.get(account.name), per_second, now)
@@ -159,7 +161,7 @@ def _view(
     sends = known.sends.get(account.name, Sends())
     heard = known.heard.get(account.name, Heard())
     routes = tuple(_told(rule) for rule in rules if account.name in rule.carriers)
-    address = f"{ctx.settings.public_url}/callbacks/{account.name}"
+    inbound = ctx.settings.public_url + inbound_path(account.name, HIDDEN if able.keyed else "")
     view = CarrierView(
         name=account.name,
         kind=account.kind,
@@ -168,7 +170,7 @@ def _view(
         enabled=account.enabled,
         running=account.name in ctx.fleet.channels,
         capabilities=capabilities,
-        fault=fault,
+        fault=able.fault,
         per_second=per_second,
         circuit_state=circuit.state.value,
         circuit_failures=circuit.failures,
@@ -188,24 +190,38 @@ def _view(
         last_canary_ok_at=heard.through_at,
         last_tests=tuple(known.tests.get(account.name, ())),
         routes=routes,
-        callback_address=f"{address}/{TOKEN_PLACE}",
-        inbound_address=address,
+        callback_address=inbound if able.keyed else f"{inbound}/{TOKEN_PLACE}",
+        inbound_address=inbound,
         problems=(),
     )
     silent = account.has_canary and heard.is_silent(account.canary_minutes, now)
     return replace(view, problems=tuple(_problems(ctx, view, silent=silent)))
 
 
-async def _able(ctx: Context, account: Account) -> tuple[Capabilities | None, str]:
-    """Return what it can do, or why it cannot be built."""
-    if channel := ctx.fleet.channels.get(account.name):
-        return channel.capabilities, ""
-    try:
-        built = account.build(ctx.clock)
-    except ChannelMisconfigured as fault:
-        return None, mask_numbers(str(fault))
-    await built.close()
-    return built.capabilities, ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Able:
+    """What a carrier can do, or why it cannot be built."""
+
+    capabilities: Capabilities | None = None
+    fault: str = ""
+    keyed: bool = False
+    """Its address holds a key (`carrier_account.KeepsAddressSecret`)."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether it tells of receipts, for all that is known."""
+        return self.capabilities is None or self.capabilities.receipts
+
+
+async def _able(ctx: Context, account: Account) -> _Able:
+    channel = ctx.fleet.channels.get(account.name)
+    if channel is None:
+        try:
+            channel = account.build(ctx.clock)
+        except ChannelMisconfigured as fault:
+            return _Able(fault=mask_numbers(str(fault)))
+        await channel.close()
+    return _Able(capabilities=channel.capabilities, keyed=isinstance(channel, KeepsAddressSecret))
 
 
 def _bucket(name: str, row: Row | None, per_second: float, now: datetime) -> Bucket:
@@ -233,7 +249,7 @@ def _problems(ctx: Context, view: CarrierView, *, silent: bool) -> list[str]:
         "circuit_open": view.circuit_state != CircuitState.CLOSED,
         "canary_silent": silent,
         "throttled": view.pace_factor < 1.0,
-        "no_route": view.enabled and not view.routes,
+        "no_route": view.enabled and not view.routes and (view.running or not ctx.fleet.channels),
         "cannot_receive": view.capabilities is not None and not _receives(ctx, view.capabilities),
         "no_receipts": view.capabilities is not None and not view.capabilities.receipts,
         "no_canary": not view.canary_minutes and not ctx.settings.demo,

@@ -70,3 +70,5 @@ async def do_duty(ctx: Context, leader: Leader, name: str, act: Act) -> None:
         log.warning("duty.fenced", duty=name, error=str(fault))
     except StoreFault as fault:
         log.error("duty.failed", duty=name, error=str(fault))
+    except Exception:  # a mistake of ours; APScheduler's own word of it is switched off above
+        log.exception("duty.broke", duty=name)
