@@ -24,7 +24,9 @@ from warnsvc.logging import mask_numbers
 from warnsvc.secret import read_secret
 from warnsvc.service.adapter_form import CANARY_TO, AdapterForm, Parameter, adapters, form_of
 from warnsvc.service.carrier_account import (
+    KeepsAddressSecret,
     build_account,
+    inbound_path,
     load_accounts,
     load_added,
     settings_from,
@@ -48,6 +50,7 @@ __all__ = [
     "Parameter",
     "adapters",
     "add_carrier",
+    "carrier_address",
     "list_carriers",
     "load_added",
     "open_channel",
@@ -152,6 +155,13 @@ async def open_channel(ctx: Context, name: str) -> AsyncIterator[Channel]:
         yield built
     finally:
         await built.close()
+
+
+async def carrier_address(ctx: Context, name: str) -> str:
+    """Return the whole address that a carrier posts to: a key in it is a secret. Raises Refusal."""
+    async with open_channel(ctx, name) as channel:
+        query = channel.callback_query if isinstance(channel, KeepsAddressSecret) else ""
+    return ctx.settings.public_url + inbound_path(name, query)
 
 
 def _not_added(ctx: Context, name: str) -> Refusal:
