@@ -108,6 +108,7 @@ async def test_it_serves_from_the_next_start_and_stands_behind_those_of_the_sett
     assert views[-1].source == "added"
     assert (views[-1].running, "not_running" in views[-1].problems) == (False, True)
 
+    assert await load_added(county.store, county.clock, taken={"spare-sms"}) == []
     built = build_channels(await load_added(county.store, county.clock), clock=county.clock.now)
     assert built["spare-sms"].capabilities.per_second == 20.0
     county.ctx = replace(county.ctx, fleet=Fleet({**county.ctx.fleet.channels, **built}))
@@ -121,6 +122,7 @@ async def test_it_serves_from_the_next_start_and_stands_behind_those_of_the_sett
     ("changes", "field", "code"),
     [
         ({"name": "Spare SMS"}, "name", "carrier_name_malformed"),
+        ({"name": "add"}, "name", "carrier_name_malformed"),
         ({"name": "fake-sms"}, "name", "carrier_name_taken"),
         ({"adapter": "pigeon"}, "adapter", "adapter_unknown"),
         ({"params": {}}, "base_url", "parameter_missing"),
@@ -182,6 +184,8 @@ async def test_our_own_secrets_are_nobody_elses(
     for path in (data / "secret.key", config, link):
         wrong = await refusals(county, replace(draft, secret_files={"secret": str(path)}))
         assert wrong == {"secret": "secret_file_forbidden"}
+        wrong = await refusals(county, replace(draft, params={**draft.params, "sender": str(path)}))
+        assert wrong == {"sender": "secret_file_forbidden"}
 
 
 async def test_what_the_adapter_says_against_itself_is_the_refusal_without_the_secret(

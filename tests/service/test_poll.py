@@ -178,6 +178,22 @@ async def test_a_carrier_that_tells_only_the_oldest_is_asked_on_from_there(
     assert last["polled_until"] == last["changed_at"]  # it has caught up
 
 
+async def test_what_is_known_already_costs_no_number_of_a_fact(
+    county: County, ctx: Context
+) -> None:
+    for _ in range(3):
+        county.sms.answer(TEST_PHONE, "1")
+    await county.settle()
+
+    await poll_carriers(ctx)
+    await county.advance(minutes=1)
+    county.sms.answer(TEST_PHONE, "2")
+    await county.settle()
+
+    ids = [row["id"] for row in await county.rows("SELECT id FROM inbound ORDER BY id")]
+    assert ids == list(range(ids[0], ids[0] + 4))
+
+
 async def test_a_key_pressed_in_a_test_is_fetched_for_the_test(
     county: County, ctx: Context
 ) -> None:

@@ -8,7 +8,7 @@ error here holds a value. It connects to nobody.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -145,8 +145,12 @@ async def load_accounts(ctx: Context, unit: Unit) -> list[Account]:
     return accounts_of(ctx.settings, await load_added_rows(unit))
 
 
-async def load_added(store: Store, clock: Clock) -> list[ChannelSpec]:
+async def load_added(
+    store: Store, clock: Clock, *, taken: Collection[str] = ()
+) -> list[ChannelSpec]:
     """Return the added carriers that are enabled and can be built, in their order.
+
+    `taken`: names of the settings, which go before.
 
     One that cannot be built any more is left out and logged: the page that would mend it must come
     up. It stands there as broken, and its canary's silence is an alarm.
@@ -155,7 +159,7 @@ async def load_added(store: Store, clock: Clock) -> list[ChannelSpec]:
         rows = await load_added_rows(view)
     specs = []
     for account in map(_of_row, rows):
-        if not account.enabled:
+        if not account.enabled or account.name in taken:
             continue
         try:
             channel = account.build(clock)

@@ -5,7 +5,7 @@
 
 A carrier whose callback met a closed door "logs an error and nothing more is done" (carriers.md
 §1.1), so an answer that was given during our outage comes in only this way. No unit is open while a
-carrier is asked (law 6), and how far it was asked is written with what it said.
+carrier is asked (law 6), and how far it was asked is written after what it said.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ import structlog
 
 from channels.base import Channel, InboundEvent
 from warnsvc.service.context import WAKE_FACTS, Context
-from warnsvc.service.intake import answer_fact, named_test
+from warnsvc.service.intake import BATCH_MAX, answer_fact, named_test
 from warnsvc.service.test_word import take_words
 from warnsvc.store.carrier import Polled, load_polled, save_polled
-from warnsvc.store.inbound import insert_inbound
+from warnsvc.store.inbound import insert_inbound, without_known
 
 log = structlog.get_logger(__name__)
 
@@ -79,8 +79,13 @@ async def _keep(
     facts = [answer_fact(ctx, channel, e, now) for e in events if id(e) not in about_tests]
     if tests:
         await take_words(ctx, channel, tests)
-    async with ctx.store.unit() as unit:
-        await insert_inbound(unit, facts)
-        await save_polled(unit, Polled(carrier=channel.name, until=until, asked_at=now))
-    if facts:
+    async with ctx.store.view() as view:
+        news = await without_known(view, facts)
+    for first in range(0, len(news), BATCH_MAX):
+        async with ctx.store.unit() as unit:
+            await insert_inbound(unit, news[first : first + BATCH_MAX])
         await ctx.store.wake(WAKE_FACTS)
+    async with ctx.store.unit() as unit:
+        await save_polled(unit, Polled(carrier=channel.name, until=until, asked_at=now))
+    if news:
+        log.warning("poll.fetched_what_was_lost", carrier=channel.name, facts=len(news))

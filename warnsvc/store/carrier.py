@@ -5,7 +5,7 @@ Rows of `carrier` hold parameters and the paths of secret files, never a secret.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from warnsvc.core.route import refused_of
 from warnsvc.store.port import Row, Unit
@@ -59,6 +59,10 @@ async def count_waiting(unit: Unit) -> dict[str, int]:
     return {row["channel"]: row["n"] for row in rows}
 
 
+LIVES = timedelta(days=7)
+"""No bulletin sends anything longer than that after its release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sends:
     """What a carrier took and what it refused."""
@@ -70,13 +74,15 @@ class Sends:
 async def count_sends(unit: Unit, *, since: datetime) -> Mapping[str, Sends]:
     """Return by carrier what was sent and refused since an instant.
 
-    A send that another carrier took after a refusal counts for both. It reads all attempts: for a
-    page that an operator opens, not for a loop.
+    A send that another carrier took after a refusal counts for both. It reads the attempts of the
+    last days: for a page that an operator opens, not for a loop.
     """
     rows = await unit.fetch(
-        "SELECT carrier, refused_by, state, COUNT(*) AS n FROM attempt"
-        " WHERE sent_at > $1 OR ended_at > $1 GROUP BY carrier, refused_by, state",
+        "SELECT a.carrier, a.refused_by, a.state, COUNT(*) AS n FROM bulletin b"
+        " JOIN attempt a ON a.bulletin_id = b.id WHERE b.released_at > $2"
+        " AND (a.sent_at > $1 OR a.ended_at > $1) GROUP BY a.carrier, a.refused_by, a.state",
         since,
+        since - LIVES,
     )
     sent: dict[str, int] = {}
     refused: dict[str, int] = {}

@@ -84,6 +84,16 @@ async def insert_inbound(unit: Unit, facts: Sequence[Inbound]) -> None:
         await unit.execute(_WRITE_SOMETHING)
 
 
+async def without_known(unit: Unit, facts: Sequence[Inbound]) -> list[Inbound]:
+    """Return the facts that are not here yet. It only looks: `insert_inbound` decides."""
+    rows = await unit.fetch(
+        "SELECT dedupe_key FROM inbound WHERE dedupe_key = ANY($1)",
+        [_dedupe_key(fact) for fact in facts],
+    )
+    known = {row["dedupe_key"] for row in rows}
+    return [fact for fact in facts if _dedupe_key(fact) not in known]
+
+
 def clean(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
     """Return a carrier's word as both databases take it; one bad word must not spoil its batch.
 
