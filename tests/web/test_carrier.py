@@ -199,6 +199,19 @@ async def test_a_page_gives_the_addresses_for_the_carrier(house: Desk) -> None:
     assert re.search(r"/callbacks/sms-county\s*</pre>", page)
 
 
+async def test_a_key_in_an_address_is_left_to_the_command(
+    house: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeChannel, "callback_query", f"key={SECRET}", raising=False)
+    browser = await visitor(house)
+
+    _, page = await browser.get("/carriers/sms-county")
+
+    assert SECRET not in page
+    assert "warnsvc carriers address sms-county" in page
+    assert page.count("/callbacks/sms-county") == 1
+
+
 async def test_both_languages_say_it(house: Desk) -> None:
     browser = await visitor(house, language="en")
 
