@@ -12,12 +12,13 @@ from tests.fakes.channel import FakeChannel, Reject
 from tests.fakes.clock import ManualClock
 from tests.web.carriers import CANARY, SECRET, carrier_settings, fleet, seed_carriers
 from tests.web.rig import Browser, Desk, context, settings
+from warnsvc.service.carrier import adapters
 from warnsvc.service.fleet import Fleet
 from warnsvc.service.officer import Role
 from warnsvc.settings import Settings
 from warnsvc.store.pace import hold_circuit, save_circuit
 from warnsvc.store.port import Store
-from warnsvc.web.carrier_word import ADAPTER
+from warnsvc.web.carrier_word import ADAPTER, PARAMETER
 
 NAMES = ("sms-county", "sms-abroad", "voice-main", "endpoints", "sms-spare", "sms-wrong")
 PAGES = ("/carriers", *(f"/carriers/{name}" for name in NAMES))
@@ -423,6 +424,7 @@ async def test_a_carrier_that_is_not_there_is_named(house: Desk) -> None:
 
 async def test_every_adapter_has_a_name_and_a_form_in_both_languages(house: Desk) -> None:
     assert set(ADAPTERS) <= set(ADAPTER)
+    assert {p.name for form in adapters() for p in form.parameters} <= set(PARAMETER)
     for language in ("zh", "en"):
         browser = await visitor(house, language=language)
         for adapter in ADAPTERS:
