@@ -377,6 +377,32 @@ async def test_a_key_in_an_address_is_told_only_to_who_asks_for_it(county: Count
     assert (await carrier_address(county.ctx, "fake-voice")).endswith("/callbacks/fake-voice")
 
 
+async def test_a_gateway_says_how_its_address_is_written(
+    county: County, secret_file: Path
+) -> None:
+    draft = CarrierDraft(
+        name="kannel",
+        adapter="http-gateway",
+        params={
+            "profile": "kannel",
+            "base_url": "http://127.0.0.1:13013",
+            "user": "tester",
+            "sender": "1069012345",
+        },
+        secret_files={"secret": str(secret_file)},
+    )
+    await add_carrier(county.ctx, county.duty, draft)
+
+    view = await view_of(county, "kannel")
+    whole = await carrier_address(county.ctx, "kannel")
+
+    assert view.inbound_address.startswith("http://127.0.0.1:8080/callbacks/kannel?key=…&from=%p")
+    assert view.callback_address == "http://127.0.0.1:8080/callbacks/kannel/{token}"
+    assert "…" not in whole
+    assert len(whole) > len(view.inbound_address)
+    assert SECRET not in whole
+
+
 # Forms -----------------------------------------------------------------------------------------
 
 

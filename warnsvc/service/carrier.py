@@ -19,11 +19,10 @@ from warnsvc.core.refusal import Refusal, Refusals
 from warnsvc.logging import mask_numbers
 from warnsvc.service.adapter_form import AdapterForm, Parameter, adapters
 from warnsvc.service.carrier_account import (
-    KeepsAddressSecret,
-    inbound_path,
     load_accounts,
     load_added,
     spec_of,
+    whole_address,
 )
 from warnsvc.service.carrier_draft import CarrierDraft, check_draft
 from warnsvc.service.carrier_view import PROBLEMS, CarrierView, list_carriers
@@ -120,8 +119,7 @@ async def open_channel(ctx: Context, name: str) -> AsyncIterator[Channel]:
 async def carrier_address(ctx: Context, name: str) -> str:
     """Return the whole address that a carrier posts to: a key in it is a secret. Raises Refusal."""
     async with open_channel(ctx, name) as channel:
-        query = channel.callback_query if isinstance(channel, KeepsAddressSecret) else ""
-    return ctx.settings.public_url + inbound_path(name, query)
+        return whole_address(channel, ctx.settings.public_url)
 
 
 def _not_added(ctx: Context, name: str) -> Refusal:

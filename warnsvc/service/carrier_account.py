@@ -8,6 +8,7 @@ error here holds a value. It connects to nobody.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,13 @@ log = structlog.get_logger(__name__)
 SETTINGS, ADDED = "settings", "added"
 HIDDEN = "key=…"
 """In place of a key in an address that is shown."""
+_KEY = re.compile(r"key=[^&]*")
 REDACTED = "[redacted]"
 
 
 @runtime_checkable
-class KeepsAddressSecret(Protocol):
-    """A channel whose carrier signs nothing: what is posted is known by a key in the address."""
+class PostsToOneAddress(Protocol):
+    """A channel whose carrier signs nothing and posts everything to one address with a key."""
 
     @property
     def callback_query(self) -> str:
@@ -43,9 +45,33 @@ class KeepsAddressSecret(Protocol):
         ...
 
 
-def inbound_path(name: str, query: str = "") -> str:
-    """Return where a carrier posts what people send, as a path."""
-    return f"/callbacks/{name}?{query}" if query else f"/callbacks/{name}"
+@runtime_checkable
+class KnowsItsAddress(Protocol):
+    """A channel that knows how the address for replies is written at its carrier."""
+
+    def inbound_address(self, public_url: str) -> str:
+        """Return it whole. A key in it is a secret."""
+        ...
+
+
+def whole_address(channel: Channel, public_url: str) -> str:
+    """Return where a carrier posts what people send: a key in it is a secret."""
+    if isinstance(channel, KnowsItsAddress):
+        return channel.inbound_address(public_url)
+    plain = plain_address(channel.name, public_url)
+    if isinstance(channel, PostsToOneAddress):
+        return f"{plain}?{channel.callback_query}"
+    return plain
+
+
+def plain_address(name: str, public_url: str) -> str:
+    """Return where our callbacks of a carrier are."""
+    return f"{public_url}/callbacks/{name}"
+
+
+def without_key(address: str) -> str:
+    """Return an address as a page may show it."""
+    return _KEY.sub(HIDDEN, address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

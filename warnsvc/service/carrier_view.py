@@ -22,11 +22,12 @@ from warnsvc.core.route import RouteRule
 from warnsvc.logging import mask_numbers
 from warnsvc.service.canary_silence import Heard, load_heard
 from warnsvc.service.carrier_account import (
-    HIDDEN,
     Account,
-    KeepsAddressSecret,
-    inbound_path,
+    PostsToOneAddress,
     load_accounts,
+    plain_address,
+    whole_address,
+    without_key,
 )
 from warnsvc.service.context import Context
 from warnsvc.store.carrier import Sends, count_sends, count_waiting, load_paces
@@ -161,7 +162,8 @@ def _view(
     sends = known.sends.get(account.name, Sends())
     heard = known.heard.get(account.name, Heard())
     routes = tuple(_told(rule) for rule in rules if account.name in rule.carriers)
-    inbound = ctx.settings.public_url + inbound_path(account.name, HIDDEN if able.keyed else "")
+    plain = plain_address(account.name, ctx.settings.public_url)
+    inbound = able.inbound or plain
     view = CarrierView(
         name=account.name,
         kind=account.kind,
@@ -190,7 +192,7 @@ def _view(
         last_canary_ok_at=heard.through_at,
         last_tests=tuple(known.tests.get(account.name, ())),
         routes=routes,
-        callback_address=inbound if able.keyed else f"{inbound}/{TOKEN_PLACE}",
+        callback_address=inbound if able.one_address else f"{plain}/{TOKEN_PLACE}",
         inbound_address=inbound,
         problems=(),
     )
@@ -204,8 +206,10 @@ class _Able:
 
     capabilities: Capabilities | None = None
     fault: str = ""
-    keyed: bool = False
-    """Its address holds a key (`carrier_account.KeepsAddressSecret`)."""
+    inbound: str = ""
+    """Where its carrier posts, the key in it hidden."""
+    one_address: bool = False
+    """Receipts go there as well."""
 
     @property
     def tells(self) -> bool:
@@ -221,7 +225,11 @@ async def _able(ctx: Context, account: Account) -> _Able:
         except ChannelMisconfigured as fault:
             return _Able(fault=mask_numbers(str(fault)))
         await channel.close()
-    return _Able(capabilities=channel.capabilities, keyed=isinstance(channel, KeepsAddressSecret))
+    return _Able(
+        capabilities=channel.capabilities,
+        inbound=without_key(whole_address(channel, ctx.settings.public_url)),
+        one_address=isinstance(channel, PostsToOneAddress),
+    )
 
 
 def _bucket(name: str, row: Row | None, per_second: float, now: datetime) -> Bucket:
