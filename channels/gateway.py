@@ -190,7 +190,7 @@ class HttpGateway(PlainChannel):
         """Return the address to configure at the gateway for replies and for batched receipts.
 
         It holds a key made of the secret, so it changes with the secret; whoever has it can tell us
-        that somebody answered. `warnsvc carriers show` prints it.
+        that somebody answered. `warnsvc carriers address` prints it.
         """
         plain = f"{public_url.rstrip('/')}/callbacks/{self.name}"
         url = with_key(plain, self._account, "") if self._keyed else plain

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from channels.gateway import HttpGateway
-from channels.gateway_reader import profile_from, read_profile, shipped_profiles
+from channels.gateway_reader import SEND_NAMES, profile_from, read_profile, shipped_profiles
 from channels.gateway_table import ProfileFault
 from channels.registry import ChannelMisconfigured, build_channel, spec_from
 
@@ -213,3 +213,17 @@ def test_the_registry_builds_it_from_scalars_alone() -> None:
     assert can.countries == {"86", "852"}
     assert (can.per_second, can.paces[0].name, can.links_allowed) == (5.0, "sender:01", False)
     assert [(limit.count, limit.hard) for limit in can.per_callee] == [(1, False), (50, True)]
+
+
+def test_the_profile_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "CARRIERS-GATEWAY.md").read_text("utf-8")
+    text = page.partition("<!-- profile -->\n```toml\n")[2].partition("```")[0]
+    path = tmp_path / "county.toml"
+    path.write_text(text)
+
+    profile = read_profile(str(path))
+
+    assert profile.receipts is not None
+    assert profile.receipts.token_field == "sid"
+    for name in SEND_NAMES:
+        assert f"`{name}`" in page, f"the page does not tell of {name}"

@@ -203,7 +203,7 @@ def carrier(kannel: Kannel) -> dict[str, Any]:
 
 
 def _inbound_address(public_url: str) -> str:
-    """Return what `warnsvc carriers show` prints for get-url."""
+    """Return what `warnsvc carriers address` prints for get-url."""
     channel = HttpGateway(
         name=CARRIER,
         profile="kannel",
