@@ -45,12 +45,7 @@ async def run_duties(ctx: Context, *, owner: str) -> None:
         timezone="UTC",
     )
     leader = Leader(ctx, owner=owner)
-    for name, seconds, act in (
-        ("ledger", SEQUENCE_SECONDS, sequence_ledger),
-        ("reaper", REAP_SECONDS, partial(reap, owner=owner)),
-        ("canary", CANARY_SECONDS, partial(tend_canaries, own=ctx)),
-        ("inbound", INBOUND_SECONDS, poll_carriers),
-    ):
+    for name, seconds, act in duties(ctx, owner=owner):
         scheduler.add_job(
             do_duty, "interval", seconds=seconds, args=(ctx, leader, name, act), id=name
         )
@@ -59,6 +54,16 @@ async def run_duties(ctx: Context, *, owner: str) -> None:
         await asyncio.Event().wait()
     finally:
         scheduler.shutdown(wait=False)
+
+
+def duties(ctx: Context, *, owner: str) -> list[tuple[str, float, Act]]:
+    """Return every duty: its name, how often it ticks, and what is done."""
+    return [
+        ("ledger", SEQUENCE_SECONDS, sequence_ledger),
+        ("reaper", REAP_SECONDS, partial(reap, owner=owner)),
+        ("canary", CANARY_SECONDS, partial(tend_canaries, own=ctx)),
+        ("inbound", INBOUND_SECONDS, poll_carriers),
+    ]
 
 
 async def do_duty(ctx: Context, leader: Leader, name: str, act: Act) -> None:
