@@ -204,6 +204,19 @@ def test_one_of_the_settings_is_changed_in_the_settings(
     assert "配置文件" in removed.err
 
 
+def test_a_route_is_shown_and_missed_by_no_command(
+    command: Command, empty: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = {"kind": "sms", "countries": ["86"], "carriers": ["loft"]}
+    monkeypatch.setenv("WARNSVC_ROUTES", json.dumps([route]))
+    added(command, secret, name="loft")
+
+    shown = command("carriers", "show", "loft", "--json")
+
+    assert shown.json["routes"] == ["sms 86 * → loft"]
+    assert "carrier_missing" not in shown.err
+
+
 def test_a_check_builds_each_and_says_what_is_wrong(
     command: Command, empty: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
