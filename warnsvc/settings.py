@@ -75,7 +75,8 @@ class CarrierSettings(BaseModel):
         default="",
         pattern=r"^(|\+[1-9][0-9]{6,14}|https://\S+)$",
         repr=False,
-        description="A test number (E.164) or endpoint that gets a canary on a schedule; empty: none.",
+        description="A test number (E.164) or endpoint that gets a canary on a schedule;"
+        " empty: none.",
     )
     canary_minutes: int = Field(
         default=60,
