@@ -372,7 +372,7 @@ async def test_during_a_rotation_both_addresses_work(sms: AliyunSmsRig) -> None:
 async def test_with_a_list_of_addresses_others_are_not_believed(
     sms: AliyunSmsRig, remote: str, believed: bool
 ) -> None:
-    guarded = sms.make(allow_from="203.0.113.0/24 2001:db8::/32")
+    guarded = sms.make(allow_from="203.0.113.0/24, 2001:db8::/32")
     posted = batch(sms, report(), remote=remote)
 
     if believed:
