@@ -177,6 +177,28 @@ async def test_a_refused_account_opens_the_circuit_before_anybody_needs_it(
 
     assert len(await county.alarms("channel")) == 1
 
+    await tend_for(county, hourly, 150)
+    assert len(await county.alarms("channel")) == 1
+    assert await county.alarms("canary") == []
+
+
+async def test_a_probe_is_taken_before_it_is_sent_so_that_nobody_sends_a_second(
+    county: County, hourly: Context
+) -> None:
+    county.sms.always(Reject(ErrorClass.CONFIG, "wrong secret"))
+    await tend_canaries(hourly)
+    await county.advance(seconds=30)
+    seen: list[tuple[str, int]] = []
+
+    async def look(_: object) -> None:
+        (row,) = await county.rows("SELECT state FROM circuit WHERE name = 'fake-sms'")
+        seen.append((row["state"], await tend_canaries(hourly)))
+
+    county.sms.before_send = look
+    await tend_canaries(hourly)
+
+    assert seen == [("half_open", 0)]
+
 
 async def test_what_the_carrier_cannot_send_is_a_canary_that_failed(
     county: County, hourly: Context

@@ -13,6 +13,7 @@ from tests.fakes.faulty_store import Died
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.canary import tend_canaries
 from warnsvc.service.test_send import TESTS_A_MINUTE, request_of_test, send_test
+from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.port import Row
 
 
@@ -147,6 +148,27 @@ async def test_after_a_day_a_reply_is_something_to_look_at(county: County) -> No
     await county.advance(hours=25)
 
     county.sms.answer(TEST_PHONE, "收到")
+    await county.settle()
+
+    assert (await row_of(county))["answered_at"] is None
+    assert len(await county.alarms("unmatched")) == 1
+
+
+async def test_a_reply_that_came_before_the_test_is_not_about_it(county: County) -> None:
+    early = Inbound(
+        kind="answer",
+        carrier="fake-sms",
+        channel="sms",
+        dedupe_key="it lay in the spool",
+        received_at=county.clock.now(),
+        sender=TEST_PHONE,
+        text="1",
+    )
+    await county.advance(minutes=1)
+    await send_test(county.ctx, county.sms, address=TEST_PHONE, officer_id=county.duty)
+
+    async with county.store.unit() as unit:
+        await insert_inbound(unit, [early])
     await county.settle()
 
     assert (await row_of(county))["answered_at"] is None
