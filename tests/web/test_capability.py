@@ -65,6 +65,15 @@ def test_a_carrier_of_templates_says_what_it_refuses() -> None:
     assert "1069 合计每分钟 30 条" in said
 
 
+def test_a_carrier_that_takes_no_validity_says_that_old_texts_still_arrive() -> None:
+    endless = Capabilities(
+        kind=ChannelKind.SMS, validity_seconds_min=0, validity_seconds_max=0, can_cancel=True
+    )
+
+    assert "没有有效期：交出后即使过时，也会照样送达" in lacks(endless)
+    assert not any("有效期可以是" in said for said in says(endless))
+
+
 def test_a_voice_that_lacks_uyghur_says_that_a_recording_helps() -> None:
     assert "不会说维吾尔语、哈萨克语，但可以放录音" in lacks(SPEAKS_CHINESE)
     assert "会说汉语、英语" in says(SPEAKS_CHINESE)

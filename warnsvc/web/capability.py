@@ -224,7 +224,10 @@ def _pace(can: Capabilities, show: Show) -> Iterator[Trait]:
         yield Trait(name=words("线路"), sentence=words("同时最多 {n} 通电话", n=can.lines))
     if can.batch_max > 1:
         yield Trait(name=words("批量"), sentence=words("一次请求最多 {n} 个号码", n=can.batch_max))
-    if can.kind is not ChannelKind.WEBHOOK:
+    if can.kind is not ChannelKind.WEBHOOK and not can.validity_seconds_max:
+        late = words("没有有效期：交出后即使过时，也会照样送达")
+        yield Trait(name=words("有效期"), sentence=late, able=False)
+    elif can.kind is not ChannelKind.WEBHOOK:
         span = words(
             "过时不发：有效期可以是 {least} 到 {most}",
             least=show.length(can.validity_seconds_min),
