@@ -99,6 +99,22 @@ class House:
 
         await self.rig.until(enough, seconds, f"{count} texts at the SMSC")
 
+    async def handed_over(self) -> int:
+        """How many texts Kannel has taken from us, as far as we have written it down."""
+        return int(
+            await self.rig.one(
+                "SELECT COUNT(*) FROM attempt WHERE state IN ('accepted', 'delivered')"
+            )
+        )
+
+    async def until_handed_over(self, count: int, seconds: float = 120) -> None:
+        """Wait until Kannel has taken so many: hand-over goes on, and requests are under way."""
+
+        async def enough() -> bool:
+            return await self.handed_over() >= count
+
+        await self.rig.until(enough, seconds, f"{count} texts at Kannel", every=0.02)
+
     async def receipts(self) -> int:
         """How many receipts were applied."""
         return int(

@@ -1,11 +1,13 @@
 """A real Kannel with an SMPP line: what every channel promises holds there too, and what it takes."""
 
 import asyncio
+import re
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
@@ -240,7 +242,9 @@ async def test_debians_own_fakesmsc_shows_the_same_text_and_its_reply_comes(
         await ours.close()
         await door.close()
 
-    print((tmp_path / "fakesmsc.out").read_bytes())
+    shown = re.findall(rb"<(\S+) (\S+) ucs-2 (\S+)>", (tmp_path / "fakesmsc.out").read_bytes())
+    assert [(sender, to) for sender, to, _ in shown] == [(SENDER.encode(), b"+8613912345678")]
+    assert unquote_to_bytes(shown[0][2].replace(b"+", b" ")).decode("utf-16-be") == text
     assert outcome.kind is OutcomeKind.ACCEPTED
     (event,) = channel.parse_inbound(answer)
     assert (event.sender, event.text) == ("+8613900000005", "收到")

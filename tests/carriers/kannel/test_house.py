@@ -89,11 +89,11 @@ async def test_a_kannel_killed_half_way_loses_no_text_and_unknowns_end_by_policy
     async with open_house(PEOPLE) as house:
         await house.release()
         house.start()
-        await house.until_taken(PEOPLE // 3)
+        await house.until_handed_over(PEOPLE // 5)
 
         for name in victims:
             getattr(house.kannel, name).kill()
-        at_kill = await house.taken()
+        at_kill = await house.handed_over()
         await house.pause(seconds=3)
         if "bearerbox" in victims:
             house.kannel.smsbox.kill()  # it is lost without its bearerbox
