@@ -276,6 +276,15 @@ def test_a_mistake_in_the_file_is_told_with_file_table_and_field(
     assert str(fault.value).startswith(str(tmp_path / "templates.toml"))
 
 
+def test_a_test_needs_no_word_for_drills(tmp_path: Path) -> None:
+    entries = GOOD | {"form": '"test"', "text": '"${issuer}通道测试，不是预警。"',
+                      "variables": '{ issuer = "issuer" }'}
+
+    loaded = load(tmp_path, "[[template]]\n" + "\n".join(f"{k} = {v}" for k, v in entries.items()))
+
+    assert isinstance(loaded.fill(words("test")), Filled)
+
+
 @pytest.mark.parametrize("text", ["", "x = 1", "[[template]", "template = 3", "template = []"])
 def test_a_file_without_templates_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(TemplateFault):
