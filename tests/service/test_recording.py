@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,10 @@ from warnsvc.service import bulletin
 from warnsvc.service.lift import lift
 from warnsvc.service.recording import (
     add_recording,
+    recording_by_token,
     recordings_of,
     remove_recording,
-    sound_by_token,
+    sound_of,
     text_digest,
 )
 from warnsvc.service.release import preview
@@ -51,8 +53,8 @@ async def recorded(county: County, new: int, language: str = "ug", sound: bytes 
     )
 
 
-async def drafted(county: County, **changes: object) -> int:
-    draft = county.written(texts=TEXTS, **changes)
+async def drafted(county: County) -> int:
+    draft = county.written(texts=TEXTS)
     return await bulletin.draft(county.ctx, officer=county.duty, draft=draft)
 
 
@@ -94,11 +96,14 @@ async def test_with_a_recording_the_call_is_his_own_language_played(
 
     request = uyghur.expects_call(UYGHUR.rstrip(".")).taken.request
     url, _, language = request.audio_url.rpartition("/")
-    sound = await sound_by_token(county.ctx, url.rpartition("/")[2], language)
+    known = await recording_by_token(county.ctx, url.rpartition("/")[2], language)
+    sound = await sound_of(county.ctx, new, language)
 
     assert (request.language, language) == ("ug", "ug")
+    assert known is not None
     assert sound is not None
-    assert (sound.media_type, sound.content) == ("audio/wav", WAV)
+    assert (known.media_type, known.size, known.digest) == ("audio/wav", len(WAV), sound.digest)
+    assert sound.content == WAV
     assert not [code for code in shown.warnings if code.startswith("voice_missing")]
     assert shown.voices == (
         Voice(language="zh", people=5, written=True, spoken=True, plays=True, recorded=False),
@@ -325,9 +330,9 @@ async def test_what_is_not_there_cannot_be_removed_or_fetched(county: County) ->
         await remove_recording(county.ctx, officer=county.duty, bulletin_id=new, language="ug")
 
     token = county.ctx.token("recording", new)
-    assert await sound_by_token(county.ctx, token, "ug") is None
-    assert await sound_by_token(county.ctx, f"{token}x", "ug") is None
-    assert await sound_by_token(county.ctx, county.ctx.token("callout", new), "ug") is None
+    assert await recording_by_token(county.ctx, token, "ug") is None
+    assert await recording_by_token(county.ctx, f"{token}x", "ug") is None
+    assert await recording_by_token(county.ctx, county.ctx.token("callout", new), "ug") is None
 
 
 async def test_a_drill_is_recorded_like_any_other(county: County, uyghur: Person) -> None:
@@ -366,7 +371,7 @@ def test_a_bulletin_without_recordings_has_the_digest_it_always_had() -> None:
     assert rules.digest(replace(old, recordings={"ug": "a" * 64})) != rules.digest(old)
 
 
-async def _lines(county: County, act: str) -> list[dict[str, object]]:
+async def _lines(county: County, act: str) -> list[dict[str, Any]]:
     rows = await county.rows("SELECT body FROM ledger_line WHERE act = $1 ORDER BY id", act)
     return [json.loads(bytes(row["body"])) for row in rows]
 

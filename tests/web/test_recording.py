@@ -1,7 +1,9 @@
 """Recordings on the bulletin's page, and where carriers fetch them."""
 
+import asyncio
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import FormData
@@ -13,7 +15,9 @@ from tests.web import rig
 from tests.web.rig import TEXTS, Browser, Desk
 from warnsvc.service import bulletin as bulletins
 from warnsvc.service.outgoing import recording_url
-from warnsvc.service.recording import add_recording, recordings_of
+from warnsvc.service.recording import add_recording, recordings_of, sound_of
+from warnsvc.store.recording import StoredSound
+from warnsvc.web.sound import SHELF, SOUNDS_KEPT
 
 WAV, MP3 = make.wav(3), make.mp3(4)
 UYGHUR = TEXTS["ug"]
@@ -329,6 +333,43 @@ async def test_a_wrong_address_is_not_found_and_says_nothing(desk: Desk) -> None
 
         assert response.status == 404, path
         assert await response.read() == b""
+
+
+async def test_calls_that_fetch_it_at_once_share_one_copy(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[int] = []
+
+    async def counted(*given: Any) -> StoredSound | None:
+        loaded.append(1)
+        return await sound_of(*given)
+
+    monkeypatch.setattr("warnsvc.web.sound.sound_of", counted)
+    number = await desk.draft()
+    await recorded(desk, number, make.wav(60))
+    client = desk.browser().client
+
+    async def fetch() -> bytes:
+        response = await client.get(address(desk, number))
+        return await response.read()
+
+    got = await asyncio.gather(*[fetch() for _ in range(30)])
+
+    assert set(got) == {make.wav(60)}
+    assert loaded == [1]
+
+
+async def test_no_more_sounds_are_kept_than_a_warning_has_languages(desk: Desk) -> None:
+    number = await desk.draft()
+    client = desk.browser().client
+    shelf = desk.app[SHELF]
+
+    for at in range(SOUNDS_KEPT + 3):
+        await recorded(desk, number, make.wav(3 + at / 10))
+        response = await client.get(address(desk, number))
+        assert await response.read() == make.wav(3 + at / 10)
+
+    assert len(shelf) == SOUNDS_KEPT
 
 
 @settings(

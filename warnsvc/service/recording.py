@@ -126,10 +126,16 @@ async def sound_of(ctx: Context, bulletin_id: int, language: str) -> StoredSound
         return await load_sound(unit, bulletin_id, language)
 
 
-async def sound_by_token(ctx: Context, token: str, language: str) -> StoredSound | None:
-    """Return what a carrier fetches by the address it was given, or None."""
+async def recording_of(ctx: Context, bulletin_id: int, language: str) -> Recording | None:
+    """Return what is known of a recording, or None."""
+    async with ctx.store.view() as unit:
+        return await load_recording(unit, bulletin_id, language)
+
+
+async def recording_by_token(ctx: Context, token: str, language: str) -> Recording | None:
+    """Return what a carrier asks for by the address it was given, or None."""
     bulletin_id = ctx.read_token("recording", token)
-    return None if bulletin_id is None else await sound_of(ctx, bulletin_id, language)
+    return None if bulletin_id is None else await recording_of(ctx, bulletin_id, language)
 
 
 def text_digest(text: str) -> str:

@@ -108,7 +108,7 @@ def _wav_seconds(content: bytes) -> float:
         raise Refusal("recording_cut_off", field="sound")
     if samples and _peak(samples, shape.sampwidth) < QUIETEST_PEAK:
         raise Refusal("recording_silent", field="sound")
-    return shape.nframes / shape.framerate
+    return float(shape.nframes / shape.framerate)
 
 
 def _peak(samples: bytes, width: int) -> float:
@@ -120,7 +120,7 @@ def _peak(samples: bytes, width: int) -> float:
     if sys.byteorder == "big":
         words.byteswap()
     heard = words[::PEAK_STRIDE]
-    loudest, deepest = max(heard), min(heard)
+    loudest, deepest = int(max(heard)), int(min(heard))
     return max(loudest, -deepest) / 32_768
 
 

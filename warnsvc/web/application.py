@@ -36,6 +36,7 @@ from warnsvc.web.form import BODY_BYTES_MAX
 from warnsvc.web.guard import faults, headers
 from warnsvc.web.live import FEEDS, Feeds
 from warnsvc.web.page import PAGES, STARTER, Pages
+from warnsvc.web.sound import SHELF, Shelf
 from warnsvc.web.starter import Starter
 from warnsvc.web.visit import CONTEXT
 
@@ -55,6 +56,7 @@ def create_web(ctx: Context) -> web.Application:
     app[PAGES] = Pages.load(ctx.settings)
     app[STARTER] = Starter(templates_dir() / "web" / "starter", app[PAGES].local)
     app[FEEDS] = Feeds(ctx)
+    app[SHELF] = Shelf()
     app.on_shutdown.append(app[FEEDS].close)
     for module in (*CONSOLE, *OPEN):
         app.add_routes(module.routes())

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.officer import Role
-from warnsvc.service.recording import add_recording, remove_recording, sound_of
+from warnsvc.service.recording import add_recording, recording_of, remove_recording
 from warnsvc.web.bulletin_page import show_page
-from warnsvc.web.sound import sound_response
+from warnsvc.web.sound import send_sound
 from warnsvc.web.visit import Visit, get, post, see_other
 
 PLACE = "#recordings"
@@ -29,10 +29,10 @@ def routes() -> list[web.RouteDef]:
 
 async def play(visit: Visit) -> web.StreamResponse:
     """Return the sound for the player on the page."""
-    sound = await sound_of(visit.ctx, visit.number(), _language(visit))
-    if sound is None:
+    known = await recording_of(visit.ctx, visit.number(), _language(visit))
+    if known is None:
         raise web.HTTPNotFound
-    return sound_response(visit.request, sound)
+    return await send_sound(visit.request, visit.ctx, known)
 
 
 async def upload(visit: Visit) -> web.StreamResponse:

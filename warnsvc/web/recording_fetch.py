@@ -8,8 +8,8 @@ release, when nothing can be recorded any more; they may keep what they fetched 
 
 from aiohttp import web
 
-from warnsvc.service.recording import sound_by_token
-from warnsvc.web.sound import sound_response
+from warnsvc.service.recording import recording_by_token
+from warnsvc.web.sound import send_sound
 from warnsvc.web.visit import CONTEXT
 
 CACHE = "public, max-age=3600"
@@ -21,10 +21,10 @@ def routes() -> list[web.RouteDef]:
     return [web.get("/recordings/{token}/{language}", fetch, allow_head=True)]
 
 
-async def fetch(request: web.Request) -> web.Response:
+async def fetch(request: web.Request) -> web.StreamResponse:
     """Return the sound, or 404 for a token that is not ours and a language without one."""
-    path = request.match_info
-    sound = await sound_by_token(request.app[CONTEXT], path["token"], path["language"])
-    if sound is None:
+    ctx, path = request.app[CONTEXT], request.match_info
+    known = await recording_by_token(ctx, path["token"], path["language"])
+    if known is None:
         return web.Response(status=404)
-    return sound_response(request, sound, cache=CACHE)
+    return await send_sound(request, ctx, known, cache=CACHE)
