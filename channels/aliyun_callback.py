@@ -40,7 +40,7 @@ class BatchGate:
     """Who may post batches to one channel."""
 
     def __init__(self, *, name: str, secrets: Sequence[str], allow_from: str = "") -> None:
-        """`allow_from`: networks, with spaces or commas between; none: everywhere. Raises ValueError."""
+        """`allow_from`: networks, spaces or commas between; none: everywhere. Raises ValueError."""
         self._keys = tuple(callback_key(secret, name) for secret in secrets)
         self._allowed = tuple(_network(word) for word in allow_from.replace(",", " ").split())
 

@@ -47,6 +47,9 @@ SAYS_DRILL: Final = frozenset({"kind", "message"})
 """Fields that differ between a drill and the real thing, whatever the form. `text` does so in a
 call: what an officer writes for a drill begins and ends with the word."""
 
+OFFICERS: Final = frozenset({"text", "message"})
+"""Fields that hold what the officer wrote. A call without them would warn of nothing."""
+
 LIMIT_DEFAULT: Final = 35
 """Characters in a variable of a notification, unless more were granted."""
 LIMIT_MAX: Final = 500
@@ -326,6 +329,8 @@ def _template(table: Any, place: _Place, limits: Limits) -> Template:
     if drill is not None and not isinstance(drill, bool):
         place.fault("drill", "must be true or false, or be left out")
     variables = _variables(table.get("variables", {}), text, place)
+    if form == FORMS[0] and not {v.source for v in variables} & OFFICERS:
+        place.fault("variables", "none is filled with text: what the officer writes is lost")
     if drill is None and form != NEITHER and not _tells_drills(form, variables):
         place.fault(
             "drill",

@@ -258,6 +258,7 @@ GOOD = {
         ({"variables": '{ text = { field = "text", limit = true } }'}, r"variables\.text\.limit"),
         ({"variables": '{ text = { field = "text", max = 9 } }'}, r"variables\.text: write"),
         ({"variables": "{ text = 35 }"}, r"variables\.text: write"),
+        ({"text": '"山洪预警"', "variables": "{}"}, "variables: none is filled with text"),
         ({"drill": '"yes"'}, "drill: must be true or false"),
         ({"keys": '{ "1" = "TTS_1" }'}, "keys: is not known here"),
         ({"sign": '"x"'}, "sign: is not known here; take it out"),
