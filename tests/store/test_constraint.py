@@ -110,6 +110,9 @@ CHECKS: dict[str, tuple[type[SQLModel], Changes, Changes]] = {
         {"state": "open", "probe_at": NOW},
         {"state": "open"},
     ),
+    "ck_carrier_kind": (t.CarrierRow, {"kind": "voice"}, {"kind": "fax"}),
+    "ck_test_send_purpose": (t.TestSendRow, {"purpose": "by_hand"}, {"purpose": "drill"}),
+    "ck_test_send_state": (t.TestSendRow, {"state": "unknown"}, {"state": "planned"}),
     "ck_worker_role": (t.WorkerRow, {"role": "web"}, {"role": "boss"}),
     "ck_ledger_tree_one": (t.LedgerTreeRow, {"id": 1}, {"id": 2}),
 }

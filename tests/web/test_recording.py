@@ -359,6 +359,22 @@ async def test_calls_that_fetch_it_at_once_share_one_copy(
     assert loaded == [1]
 
 
+async def test_one_that_is_replaced_in_that_instant_is_not_sent_under_the_old_digest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await desk.draft()
+    await recorded(desk, number)
+
+    async def replaced(*given: Any) -> StoredSound | None:
+        await recorded(desk, number, MP3)
+        return await sound_of(*given)
+
+    monkeypatch.setattr("warnsvc.web.sound.sound_of", replaced)
+    response = await desk.browser().client.get(address(desk, number))
+
+    assert response.status == 404
+
+
 async def test_no_more_sounds_are_kept_than_a_warning_has_languages(desk: Desk) -> None:
     number = await desk.draft()
     client = desk.browser().client
