@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from channels.errors import ErrorClass
 
@@ -324,6 +324,15 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class KnowsEndpoints(Protocol):
+    """A channel whose addresses each have a secret, which somebody must type in over there."""
+
+    def endpoint_secret(self, address: str) -> str:
+        """Return the secret of one address. Raises ValueError for what is no address."""
         ...
 
 

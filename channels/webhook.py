@@ -117,6 +117,7 @@ class WebhookChannel(PlainChannel):
         self.capabilities = Capabilities(
             kind=ChannelKind.WEBHOOK,
             inbound_countries=frozenset("*"),
+            receipts=False,  # an endpoint may say what became of it, and need not
             per_second=per_second,
             many_hosts=True,
         )

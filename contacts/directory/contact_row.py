@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from urllib.parse import urlsplit
 
 from contacts.contact import ContactKind, NumberKind
 from contacts.directory.column import PHONE_COLUMNS, WEBHOOK_COLUMNS, Layout
 from contacts.directory.fault import CellRefused, FaultList
 from contacts.directory.region_import import as_code
 from contacts.directory.row import RowReader
+from contacts.directory.web_address import web_address
 from contacts.directory.word import (
     CONTACT_KIND_WORDS,
     FLAG_WORDS,
@@ -29,8 +29,7 @@ NAME_CHARS_MAX = 80
 UNIT_CHARS_MAX = 120
 POST_CHARS_MAX = 80
 ROLE_CHARS_MAX = 80
-WEBHOOK_CHARS_MAX = 500
-"""These six are the widths of the table's columns."""
+"""These five are the widths of the table's columns."""
 TIER_MAX = 9
 """As the table has it; packs open four tiers at most."""
 
@@ -144,16 +143,10 @@ class PersonReader:
         return phone.kind, phone.address
 
     def _as_webhook(self, text: str) -> Address:
-        schemes = {"https", "http"} if self._demo else {"https"}
         try:
-            parts = urlsplit(text)
-            fine = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+            return NumberKind.WEBHOOK, web_address(text, http_too=self._demo)
         except ValueError as broken:
             raise CellRefused("bad_webhook") from broken
-        odd = re.search(r"[\s<>\"\\]", text) or "@" in parts.netloc
-        if not fine or odd or len(text) > WEBHOOK_CHARS_MAX:
-            raise CellRefused("bad_webhook")
-        return NumberKind.WEBHOOK, text
 
     def _duty(self, reader: RowReader) -> DutyDraft | None:
         code = reader.parse("region_code", as_code)

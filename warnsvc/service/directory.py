@@ -9,11 +9,12 @@ sees a whole number is written down; so is every import. It decides nothing abou
 import asyncio
 from enum import StrEnum
 
-from contacts.contact import Number
+from contacts.contact import Number, NumberKind
 from contacts.directory.contact_draft import ContactDraft, read_contacts
 from contacts.directory.contact_import import import_contacts
 from contacts.directory.region_import import RegionDraft, import_regions, read_regions
 from contacts.directory.report import ImportReport as ImportReport  # noqa: PLC0414 - for pages
+from contacts.directory.web_address import web_address
 from contacts.phone import PhoneError, to_e164
 from warnsvc.core.hazard import HAZARDS
 from warnsvc.core.ledger import Line
@@ -103,25 +104,40 @@ async def change_number(
 ) -> None:
     """Put another number in the place of one; it counts from the next warning on.
 
-    Raises Refusal. The line says that it was changed, not from what to what: a ledger is for ever.
+    A phone stays a phone, and an endpoint an endpoint. Raises Refusal. The line says that it was
+    changed, not from what to what: a ledger is for ever.
     """
-    try:
-        phone = to_e164(typed, ctx.settings.local_country, allow_invented=ctx.settings.demo)
-    except PhoneError as error:
-        raise Refusal("number_malformed", field="number") from error
     now = ctx.clock.now()
     async with ctx.store.unit() as unit:
-        changed = await unit.execute(
+        row = await unit.fetch_one(
+            "SELECT kind FROM contact_number WHERE contact_id = $1 AND rank = $2", contact_id, rank
+        )
+        if row is None:
+            raise Refusal("number_unknown")
+        kind, address = _typed(ctx, typed, NumberKind(row["kind"]))
+        await unit.execute(
             "UPDATE contact_number SET address = $1, kind = $2, failed_at = NULL"
-            " WHERE contact_id = $3 AND rank = $4 AND kind <> 'webhook'",
-            phone.address,
-            phone.kind.value,
+            " WHERE contact_id = $3 AND rank = $4",
+            address,
+            kind.value,
             contact_id,
             rank,
         )
-        if not changed:
-            raise Refusal("number_unknown")
         await unit.execute("UPDATE contact SET updated_at = $1 WHERE id = $2", now, contact_id)
         data = {"contact": contact_id, "rank": rank}
         line = Line(act="number.changed", actor=actor(officer), data=data)
         await append_lines(unit, [line], now=now)
+
+
+def _typed(ctx: Context, typed: str, kind: NumberKind) -> tuple[NumberKind, str]:
+    demo = ctx.settings.demo
+    if kind is NumberKind.WEBHOOK:
+        try:
+            return kind, web_address(typed.strip(), http_too=demo)
+        except ValueError as error:
+            raise Refusal("web_address_malformed", field="number") from error
+    try:
+        phone = to_e164(typed, ctx.settings.local_country, allow_invented=demo)
+    except PhoneError as error:
+        raise Refusal("number_malformed", field="number") from error
+    return phone.kind, phone.address

@@ -48,6 +48,7 @@ ACTS: dict[str, Label] = {
     "alarm.acknowledged": Label(mark("确认告警"), "✓", "off"),
     "number.revealed": Label(mark("查看号码"), "◉", "late"),
     "number.changed": Label(mark("修改号码"), "✎", "idle"),
+    "secret.revealed": Label(mark("查看接口密钥"), "◉", "late"),
     "directory.imported": Label(mark("导入名录"), "✎", "idle"),
     "directory.exported": Label(mark("导出号码写全的名录"), "◉", "late"),
     "carrier.added": Label(mark("添加通道"), "✎", "idle"),

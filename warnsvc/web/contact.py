@@ -1,9 +1,12 @@
 """Contacts: a list to search, and one person with his numbers, duties and past answers."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.directory import change_number
+from warnsvc.service.endpoint_secret import EndpointSecret, reveal_secrets
 from warnsvc.service.officer import Role
 from warnsvc.web.query.contact import (
     PAGE_ROWS,
@@ -25,6 +28,7 @@ def routes() -> list[web.RouteDef]:
         get("/contacts", show_contacts),
         get("/contacts/{id}", show_contact),
         post("/contacts/{id}/number", do_change_number, Role.DUTY, Role.ADMIN),
+        post("/contacts/{id}/secret", do_show_secrets, Role.ADMIN),
     ]
 
 
@@ -64,7 +68,22 @@ async def do_change_number(visit: Visit) -> web.StreamResponse:
     return see_other(f"/contacts/{visit.number()}?said=number_changed")
 
 
-async def _page(visit: Visit, *, refusal: Refusal | None = None) -> web.StreamResponse:
+async def do_show_secrets(visit: Visit) -> web.StreamResponse:
+    """Show the secrets of an endpoint; the page is not kept by any browser."""
+    try:
+        secrets = await reveal_secrets(
+            visit.ctx, officer=visit.officer.id, contact_id=visit.number()
+        )
+    except Refusal as refusal:
+        return await _page(visit, refusal=refusal)
+    response = await _page(visit, secrets=secrets)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def _page(
+    visit: Visit, *, refusal: Refusal | None = None, secrets: Sequence[EndpointSecret] = ()
+) -> web.StreamResponse:
     number = visit.number()
     async with visit.ctx.store.view() as view:
         line = await load_contact(view, number)
@@ -78,5 +97,6 @@ async def _page(visit: Visit, *, refusal: Refusal | None = None) -> web.StreamRe
         row=line.row,
         callouts=callouts,
         refusal=refusal,
+        secrets=secrets,
         typed=visit.form,
     )

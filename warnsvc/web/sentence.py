@@ -82,6 +82,8 @@ REFUSALS: dict[str, str] = {
     "region_not_found": mark("没有这个区域。"),
     "number_unknown": mark("没有这个号码。"),
     "number_malformed": mark("这个号码不能拨打，请检查位数和区号。"),
+    "web_address_malformed": mark("接口地址要以 https:// 开头，写明主机，不带空格和口令。"),
+    "endpoint_has_no_secret": mark("没有可查看的密钥：没有接口通道，或这个联系人没有接口地址。"),
     **RECORDING_REFUSALS,
     **SENDABLE_REFUSALS,
     # carriers
