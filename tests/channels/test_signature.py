@@ -99,6 +99,26 @@ def test_a_webhook_is_signed_as_the_standard_says() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_header_that_is_no_text_is_refused(name: str) -> None:
+    """A byte that is not UTF-8 comes out of the server as half a letter."""
+    headers = signature.webhook_headers([b"k" * 24], "id-1", b"{}", NOW)
+
+    with pytest.raises(SignatureInvalid):
+        signature.check_webhook(
+            keys=[b"k" * 24], headers={**headers, name: "1\udcff"}, body=b"{}", now=NOW
+        )
+
+
+def test_a_webhook_is_signed_with_every_active_secret() -> None:
+    old, new = b"o" * 24, b"n" * 24
+
+    both = signature.webhook_headers([new, old], "id-1", b"{}", NOW)["webhook-signature"]
+
+    alone = [signature.webhook_headers([k], "id-1", b"{}", NOW)["webhook-signature"] for k in (new, old)]
+    assert both.split(" ") == alone
+
+
 def test_a_webhook_may_carry_several_signatures() -> None:
     key = signature.webhook_key("k" * 24)
     headers = signature.webhook_headers([key], "id-1", b"{}", NOW)

@@ -248,6 +248,23 @@ def test_one_endpoint_cannot_use_up_the_id_of_anothers_answer() -> None:
     assert first[0].dedupe_key == again[0].dedupe_key != second[0].dedupe_key
 
 
+def test_an_endpoints_secret_stays_what_it_was() -> None:
+    """It is typed in over there: whoever changes how it is derived locks every endpoint out."""
+    assert endpoint_secret(SECRET, SIREN) == "whsec_l1TNnZ6NsOPhs9cUo44fKTtQsrT70TBb3GH/ZB5xlfc="
+    assert given_out() == (
+        "https://warn.example/c/tok-1?e=UGKLl6ZQZwccTO_fYcA6iQ&k=bN-uEp_57udHi6ha-TLR8Q"
+    )
+
+
+@pytest.mark.parametrize(
+    ("secrets", "why"),
+    [([], "needs a secret"), (["short"], "24 to 64"), (["whsec_?" * 5], "base64"), (["k" * 24] * 6, "at most 5")],
+)
+def test_a_channels_secrets_are_checked_when_it_starts(secrets: list[str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        channel(secrets=secrets)
+
+
 # --- rotation ---------------------------------------------------------------------------------------
 
 NEW, OLD = "new-secret-" * 3, "old-secret-" * 3
