@@ -40,13 +40,7 @@ from channels.base import (
     SendRequest,
 )
 from channels.clock import Clock, utc_now
-from channels.errors import (
-    ChannelError,
-    ErrorClass,
-    OutcomeUnknown,
-    PermanentFailure,
-    Throttled,
-)
+from channels.errors import ChannelError, ErrorClass, OutcomeUnknown, PermanentFailure, Throttled
 from channels.http_client import (
     HttpClient,
     TimeLimits,
