@@ -20,7 +20,7 @@ import structlog
 from aiohttp import web
 
 from channels.base import Channel
-from channels.registry import ChannelSpec, build_channels
+from channels.registry import build_channels
 from warnsvc.clock import Clock, SystemClock
 from warnsvc.core.pack import DEFAULT_PACK, Pack
 from warnsvc.core.route import RouteRule
@@ -28,12 +28,13 @@ from warnsvc.outbox import Outbox
 from warnsvc.render import Renderer
 from warnsvc.resource import check_packages, templates_dir
 from warnsvc.secret import signing_secrets
+from warnsvc.service.carrier import load_added, spec_of
 from warnsvc.service.collector import leave_alone_what_stays
 from warnsvc.service.context import Context
 from warnsvc.service.fleet import Fleet
 from warnsvc.service.timekeeper import start_time
 from warnsvc.service.worker import Process
-from warnsvc.settings import CarrierSettings, Settings
+from warnsvc.settings import Settings
 from warnsvc.store.durability import require_durable
 from warnsvc.store.migrate import require_head, require_head_of
 from warnsvc.store.open import open_reading, open_store
@@ -84,10 +85,12 @@ async def open_house(
     clock: Clock | None = None,
     pack: Pack = DEFAULT_PACK,
     reading: bool = False,
+    added: bool = True,
 ) -> AsyncIterator[House]:
     """Open the store and the channels. Raises SettingsFault, StoreFault, ChannelMisconfigured.
 
-    `reading`: to look only, also beside the service that owns an SQLite file.
+    `reading`: to look only, also beside the service that owns an SQLite file. `added`: with the
+    carriers that were added by command or page.
     """
     check_packages()
     clock = clock or SystemClock()
@@ -95,6 +98,9 @@ async def open_house(
     store = await _open_store(settings, reading=reading)
     try:
         await start_time(store, clock)
+        if added:
+            specs = await load_added(store, clock, taken=set(channels))
+            channels |= build_channels(specs, clock=clock.now)
         renderer = Renderer(templates_dir(), issuer=settings.install_name, zone=settings.zone)
         fleet = Fleet(channels, rules_of(settings))
         for name in fleet.missing():
@@ -123,7 +129,7 @@ def _new_owner() -> str:
 
 def channels_of(settings: Settings, clock: Clock) -> dict[str, Channel]:
     """Build the carriers' channels; connects to nobody. Raises ChannelMisconfigured."""
-    return build_channels([_spec(carrier) for carrier in settings.carriers], clock=clock.now)
+    return build_channels([spec_of(carrier) for carrier in settings.carriers], clock=clock.now)
 
 
 def rules_of(settings: Settings) -> list[RouteRule]:
@@ -154,21 +160,6 @@ async def _open_store(settings: Settings, *, reading: bool) -> Store:
     return store
 
 
-def _spec(carrier: CarrierSettings) -> ChannelSpec:
-    """A carrier's secrets: `secret`, and `previous_secret` while it is being replaced."""
-    plain = {name: secret.get_secret_value() for name, secret in carrier.secrets.items()}
-    params: dict[str, object] = dict(carrier.params)
-    rotating = [plain.pop(name) for name in ("secret", "previous_secret") if name in plain]
-    if rotating:
-        params["secrets"] = tuple(rotating)
-    return ChannelSpec(
-        name=carrier.name,
-        adapter=carrier.adapter,
-        kind=carrier.kind.value,
-        params={**params, **plain},
-    )
-
-
 def build_web(house: House, pulse: Pulse) -> web.Application:
     """Return the web application with what callbacks and monitors need."""
     app = create_web(house.ctx)
@@ -182,7 +173,7 @@ def build_web(house: House, pulse: Pulse) -> web.Application:
 def build_engine(house: House, pulse: Pulse) -> Engine:
     """Return the engine with an outbox over this house's channels."""
     alive = partial(is_counted_on, house.ctx, pulse)
-    outbox = Outbox(house.ctx, house.by_kind, owner=house.owner, alive=alive)
+    outbox = Outbox(house.ctx, house.channels, owner=house.owner, alive=alive)
     pulse.numbers["warnsvc_sends_in_flight"] = lambda: outbox.in_flight
     return Engine(house.ctx, outbox, owner=house.owner, pulse=pulse)
 

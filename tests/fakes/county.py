@@ -58,6 +58,7 @@ _WORK = """
 SELECT EXISTS (SELECT 1 FROM inbound WHERE state = 'new') AS facts,
  EXISTS (SELECT 1 FROM escalation WHERE state = 'calling' AND deadline_at <= $1)
   OR EXISTS (SELECT 1 FROM callout WHERE due_at <= $1)
+  OR EXISTS (SELECT 1 FROM attempt WHERE receipt_due_at <= $1)
   OR EXISTS (SELECT 1 FROM bulletin WHERE state = 'released' AND expires_at <= $1) AS deadlines,
  EXISTS (SELECT 1 FROM attempt WHERE state = 'planned' AND due_at <= $1) AS planned,
  EXISTS (SELECT 1 FROM attempt WHERE state = 'unknown' AND due_at <= $1) AS unknowns,

@@ -321,12 +321,12 @@ async def test_a_view_says_how_a_carrier_stands(county: County) -> None:
 
 
 async def test_a_view_says_what_is_wrong(county: County) -> None:
-    county.sms.capabilities = replace(
-        county.sms.capabilities, inbound_countries=frozenset({"1"}), receipts=False
-    )
     with_carriers(county)
     county.sms.always(Reject(ErrorClass.CONFIG, "the account of 13800138000 is closed"))
     await county.red_warning()
+    county.sms.capabilities = replace(
+        county.sms.capabilities, inbound_countries=frozenset({"1"}), receipts=False
+    )
 
     view = await view_of(county, "fake-sms")
 

@@ -109,13 +109,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Edit(
                 "warnsvc.store.attempt:_record_taken",
-                f'{_HELD} = $6"\n        " AND attempt.send_count = g.fence',
-                "attempt.state IN ('sending', 'planned', 'unknown') AND $6 = $6",
+                f'{_HELD} = $8"\n        " AND attempt.send_count = g.fence',
+                "attempt.state IN ('sending', 'planned', 'unknown') AND $8 = $8",
             ),
             Edit(
                 "warnsvc.store.attempt:record_outcomes",
-                f'{_HELD} = $11"\n        " AND attempt.send_count = g.fence',
-                "attempt.state IN ('sending', 'planned', 'unknown') AND $11 = $11",
+                f'{_HELD} = $12"\n        " AND attempt.send_count = g.fence',
+                "attempt.state IN ('sending', 'planned', 'unknown') AND $12 = $12",
             ),
         ),
         ("stalled",),
@@ -364,7 +364,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "drill_unmarked",
         "a drill's words do not say so",
         (
-            Edit("warnsvc.render:Renderer.message", "drill=bulletin.is_drill", "drill=False"),
+            Edit("warnsvc.render:Renderer._fields", '"drill": bulletin.is_drill', '"drill": False'),
             Edit(
                 "warnsvc.render:Renderer._body",
                 'bulletin.texts.get(language, "").strip()',
@@ -419,7 +419,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "pace_ignored",
         "everything is claimed, and all slots are now",
         (
-            Edit("warnsvc.outbox.claim:Claimer._claim_for", "open_units(buckets, now)", "100"),
+            Edit("warnsvc.outbox.door:Doors._units", "open_units(self.buckets_of(name), now)", "100"),
             Edit(
                 "warnsvc.core.pace:take",
                 "slots.append(begins + timedelta(seconds=used / slowest))",

@@ -345,7 +345,7 @@ class World:
         )
         life.wires = {wire.name: wire for wire in wires.values()}
         life.intake = Intake(life.ctx)
-        house = SimpleNamespace(ctx=life.ctx, by_kind=wires, owner=life.owner)
+        house = SimpleNamespace(ctx=life.ctx, channels=life.wires, owner=life.owner)
         engine = build_engine(house, Pulse())  # type: ignore[arg-type]
         life.up = True
         try:

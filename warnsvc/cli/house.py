@@ -38,7 +38,7 @@ async def open_desk(
     """Open store and services, with or without carriers, to write or to look only."""
     without: dict[str, object] = {"carriers": (), "routes": ()}  # or each rule would be missed
     chosen = settings if carriers else settings.model_copy(update=without)
-    async with open_house(chosen, reading=reading) as house:
+    async with open_house(chosen, reading=reading, added=carriers) as house:
         yield house.ctx
 
 

@@ -15,7 +15,7 @@ from warnsvc.core.circuit import Circuit, CircuitState, Told, decide
 from warnsvc.core.ledger import Line
 from warnsvc.core.pace import throttled
 from warnsvc.logging import mask_numbers
-from warnsvc.outbox.claim import paces_of
+from warnsvc.outbox.door import paces_of
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.store.inbound import clean
 from warnsvc.store.ledger import append_lines

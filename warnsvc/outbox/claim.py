@@ -1,73 +1,87 @@
 """Claiming: what may be sent now, by danger, rank and age, within pace, circuit and politeness.
 
-One unit claims for every lane that has room. All workers share the pace rows and circuits that it
-reads, so that ten of them keep to one carrier's pace. It never sends.
+    due sends of a channel ──► carriers by route (`assign`) ──► politeness ──► slots ──► lanes
+
+One unit claims for every channel that has room. All workers share the pace rows and circuits that
+it reads, so that ten of them keep to one carrier's pace. It never sends.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from channels.base import Capabilities, Channel
-from warnsvc.core.circuit import Circuit, probing
-from warnsvc.core.pace import Bucket, CalleeLimit, callee_due, open_units, opens_at, take
-from warnsvc.outbox.lane import Lane, Load
+from channels.base import Capabilities, OutcomeKind, SendOutcome
+from channels.errors import ErrorClass
+from warnsvc.core.circuit import probing
+from warnsvc.core.pace import CalleeLimit, callee_due, take
+from warnsvc.core.route import left, with_refusal
+from warnsvc.outbox.door import Doors, doors_of
+from warnsvc.outbox.lane import Lane, Load, Sent
 from warnsvc.service.context import Context
 from warnsvc.service.outgoing import Spoken, load_spoken
 from warnsvc.service.priority import is_urgent
-from warnsvc.store.attempt import Claimed, claim, due_channels, put_back
-from warnsvc.store.pace import (
-    hold_buckets,
-    hold_circuit,
-    load_circuits,
-    save_buckets,
-    save_circuit,
-    starts_of,
-)
+from warnsvc.store.attempt import Claimed, PutBack, claim, due_channels, name_carriers, put_back
+from warnsvc.store.pace import save_buckets, save_circuit, starts_of
 from warnsvc.store.port import Unit
 
 MESSAGES_KEPT = 4_096
 """Texts kept in memory: a bulletin has a handful, superiors' listings a few hundred."""
+NAP = timedelta(milliseconds=50)
+"""What must wait for a slot or a probe waits at least so long."""
+PATIENCE = timedelta(seconds=60)
+"""A carrier that must not call somebody again for longer than this is passed over."""
 SMS = "sms"
 
 
 class Claimer:
     """Fills the lanes of one process."""
 
-    def __init__(self, ctx: Context, lanes: Mapping[str, Lane], *, owner: str) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        lanes: Mapping[str, Lane],
+        *,
+        owner: str,
+        done: Callable[[Sent], None],
+    ) -> None:
+        """`lanes`: by carrier. `done` is told of sends that no carrier can take."""
         self._ctx = ctx
-        self._lanes = dict(sorted(lanes.items()))
+        self._kinds: dict[str, list[Lane]] = {}
+        for lane in lanes.values():
+            self._kinds.setdefault(lane.kind, []).append(lane)
         self._owner = owner
+        self._done = done
         self._texts: OrderedDict[int, Spoken] = OrderedDict()
-        self._limits = {kind: _limits(lane.channel.capabilities) for kind, lane in lanes.items()}
         self._more: set[str] = set()
         """Channels of which the last claim took all that it was allowed: there will be more."""
         self.opens_at: datetime | None = None
-        """When a lane that is held back by its pace or circuit may claim again."""
+        """When a channel that is held back by pace or circuits may claim again."""
 
     async def claim(self) -> int:
-        """Claim for every lane that has room and something due; returns how many."""
+        """Claim for every channel that has room and something due; returns how many."""
         self.opens_at = None
-        wanted = [kind for kind in self._lanes if self._room(kind) > 0]
+        wanted = [kind for kind in sorted(self._kinds) if self._room(kind) > 0]
         if not wanted or not (wanted := await self._due(wanted)):
             return 0
         self._more.clear()
         now = self._ctx.clock.now()
         loads: list[tuple[Lane, Load]] = []
+        stranded: list[Sent] = []
         async with self._ctx.store.unit() as unit:
             for kind in wanted:
-                lane = self._lanes[kind]
-                loads += [(lane, load) for load in await self._claim_for(unit, lane, now)]
+                loads += await self._claim_for(unit, kind, now, stranded)
         for lane, load in loads:
             lane.put(load)
+        for sent in stranded:
+            self._done(sent)
         while len(self._texts) > MESSAGES_KEPT:
             self._texts.popitem(last=False)
-        return len(loads)
+        return len(loads) + len(stranded)
 
     def _room(self, kind: str) -> int:
         """Half a batch at least, so that claims stay few and large."""
         batch = self._ctx.settings.claim_batch
-        room = batch - self._lanes[kind].waiting
+        room = batch - sum(lane.waiting for lane in self._kinds[kind])
         return room if room >= (batch + 1) // 2 else 0
 
     async def _due(self, kinds: Sequence[str]) -> list[str]:
@@ -76,15 +90,13 @@ class Claimer:
         async with self._ctx.store.view() as unit:
             return sorted(await due_channels(unit, kinds, now=self._ctx.clock.now()))
 
-    async def _claim_for(self, unit: Unit, lane: Lane, now: datetime) -> list[Load]:
-        allowed, to_probe = await self._allowed(unit, lane, now)
-        if allowed == 0:
-            return []
-        paces = paces_of(lane.channel)
-        buckets = list((await hold_buckets(unit, paces, now=now)).values())
-        units = open_units(buckets, now)
-        if units == 0:
-            self._again(opens_at(buckets, now))
+    async def _claim_for(
+        self, unit: Unit, kind: str, now: datetime, stranded: list[Sent]
+    ) -> list[tuple[Lane, Load]]:
+        doors = await doors_of(unit, self._kinds[kind], now)
+        limit = min(self._room(kind), doors.limit(self._ctx.fleet, kind))
+        if limit == 0:
+            self._again(doors.opens_at(now))
             return []
         lease_until = now + timedelta(seconds=self._ctx.settings.lease_seconds)
         claimed = await claim(
@@ -92,47 +104,75 @@ class Claimer:
             owner=self._owner,
             now=now,
             lease_until=lease_until,
-            limit=min(allowed, units),
-            channel=lane.kind,
+            limit=limit,
+            channel=kind,
         )
-        if len(claimed) == min(allowed, units):
-            self._more.add(lane.kind)
-        claimed = await self._polite(unit, lane, claimed, now)
+        if len(claimed) == limit:
+            self._more.add(kind)
+        await self._fetch_texts(unit, claimed)
+        loads: list[tuple[Lane, Load]] = []
+        for lane, given in await self._shared_out(unit, kind, doors, claimed, now, stranded):
+            taken = await self._polite(unit, lane, given, now)
+            if taken:
+                slots = await self._slots(unit, lane, doors, taken, now)
+                loads += [
+                    (lane, self._load(a, slot, lease_until))
+                    for a, slot in zip(taken, slots, strict=True)
+                ]
+        return loads
+
+    def _again(self, at: datetime | None) -> None:
+        if at is not None:
+            self.opens_at = min(self.opens_at or at, at)
+
+    # Whose it is -----------------------------------------------------------------------------
+
+    async def _shared_out(
+        self,
+        unit: Unit,
+        kind: str,
+        doors: Doors,
+        claimed: list[Claimed],
+        now: datetime,
+        stranded: list[Sent],
+    ) -> list[tuple[Lane, list[Claimed]]]:
+        """Give what was claimed to carriers, in the order of the lanes."""
         if not claimed:
             return []
-        if to_probe is not None:
-            await save_circuit(unit, probing(to_probe, now))
-        await self._fetch_texts(unit, claimed)
-        slots = await self._slots(unit, lane, buckets, claimed, now)
-        return [self._load(a, slot, lease_until) for a, slot in zip(claimed, slots, strict=True)]
+        sole = doors.sole()
+        if sole is not None and self._ctx.fleet.is_plain(kind):  # nearly every installation
+            return [(sole, claimed)]
+        routes = [self._route(a) for a in claimed]
+        by_lane: dict[str, list[Claimed]] = {}
+        later: list[PutBack] = []
+        for attempt, route, name in zip(claimed, routes, doors.share(routes), strict=True):
+            if not route:
+                stranded.append(_stranded(attempt, now))
+            elif name is None:
+                later.append(PutBack(attempt.id, doors.again(route, now) or now + NAP))
+            else:
+                by_lane.setdefault(name, []).append(attempt)
+        await self._put_back(unit, later)
+        await name_carriers(unit, {a.id: name for name, some in by_lane.items() for a in some})
+        return [(lane, by_lane[lane.name]) for lane in self._kinds[kind] if lane.name in by_lane]
 
-    def _again(self, at: datetime) -> None:
-        self.opens_at = min(self.opens_at or at, at)
+    def _route(self, attempt: Claimed) -> list[str]:
+        language = self._texts[attempt.message_id].language
+        route = self._ctx.fleet.route(
+            attempt.channel, attempt.address, language, attempt.purpose
+        )
+        return left(route, attempt.refused_by) or list(route)
 
-    async def _allowed(self, unit: Unit, lane: Lane, now: datetime) -> tuple[int, Circuit | None]:
-        """Return how many the lane's room and the carrier's circuit allow.
-
-        With the circuit, held, when what is claimed will be its probe: it is under way only once
-        there is something to send.
-        """
-        room = self._room(lane.kind)
-        circuits = await load_circuits(unit)
-        circuit = circuits.get(lane.channel.name)
-        if circuit is None or (probes := circuit.may_send(now)) is None:
-            return room, None
-        if probes == 0:
-            assert circuit.probe_at is not None
-            self._again(circuit.probe_at)
-            return 0, None
-        held = await hold_circuit(unit, circuit.name, now=now)
-        probes = held.may_send(now)
-        return (room, None) if probes is None else (probes, held)
+    async def _put_back(self, unit: Unit, later: Sequence[PutBack]) -> None:
+        if later:
+            await put_back(unit, later, owner=self._owner)
+            self._again(min(one.due_at for one in later))
 
     async def _polite(
         self, unit: Unit, lane: Lane, claimed: list[Claimed], now: datetime
     ) -> list[Claimed]:
         """Put back what its callee should not get yet; return the rest."""
-        limits = self._limits[lane.kind]
+        limits = limits_of(lane.channel.capabilities)
         if not limits or not claimed:
             return claimed
         starts = await starts_of(
@@ -148,7 +188,7 @@ class Claimer:
             known = starts.setdefault(attempt.address, [])
             due = callee_due(known, limits, now, urgent=is_urgent(attempt.priority))
             if due > now:
-                later.append((attempt.id, due))
+                later.append(self._when_polite(attempt, lane, due, now))
             else:
                 known.append(now)
                 kept.append(attempt)
@@ -156,22 +196,31 @@ class Claimer:
             await put_back(unit, later, owner=self._owner)
         return kept
 
+    def _when_polite(self, attempt: Claimed, lane: Lane, due: datetime, now: datetime) -> PutBack:
+        """When he may be called again; at once by another carrier, if this one must wait long."""
+        hard = any(limit.hard for limit in limits_of(lane.channel.capabilities))
+        refused_by = with_refusal(attempt.refused_by, lane.name)
+        if hard and due > now + PATIENCE and left(self._route(attempt), refused_by):
+            return PutBack(attempt.id, now, refused_by)
+        return PutBack(attempt.id, due)
+
+    # When it goes ----------------------------------------------------------------------------
+
     async def _fetch_texts(self, unit: Unit, claimed: Sequence[Claimed]) -> None:
         missing = {a.message_id for a in claimed} - self._texts.keys()
         if missing:
             self._texts.update(await load_spoken(self._ctx, unit, list(missing)))
 
     async def _slots(
-        self,
-        unit: Unit,
-        lane: Lane,
-        buckets: Sequence[Bucket],
-        claimed: Sequence[Claimed],
-        now: datetime,
+        self, unit: Unit, lane: Lane, doors: Doors, claimed: Sequence[Claimed], now: datetime
     ) -> list[datetime]:
         """Give out slots: SMS by their parts, calls and requests by their number."""
+        circuit = doors.probed(lane.name)
+        if circuit is not None:
+            await save_circuit(unit, probing(circuit, now))
         weights = [self._texts[a.message_id].parts if lane.kind == SMS else 1 for a in claimed]
-        slots, after = take(buckets, weights, now)
+        slots, after = take(doors.buckets_of(lane.name), weights, now)
+        doors.keep(after)
         await save_buckets(unit, after)
         return slots
 
@@ -180,16 +229,19 @@ class Claimer:
         return Load(attempt, self._texts[attempt.message_id], token, slot_at, lease_until)
 
 
-def paces_of(channel: Channel) -> dict[str, float]:
-    """Return the buckets that a channel takes from: name → units per second."""
-    capabilities = channel.capabilities
-    paces = {limit.name: limit.per_second for limit in capabilities.paces}
-    paces[f"carrier:{channel.name}"] = capabilities.per_second
-    return dict(sorted(paces.items()))
-
-
-def _limits(capabilities: Capabilities) -> tuple[CalleeLimit, ...]:
+def limits_of(capabilities: Capabilities) -> tuple[CalleeLimit, ...]:
+    """Return how often one callee may be sent to."""
     return tuple(
         CalleeLimit(count=limit.count, seconds=limit.seconds, hard=limit.hard)
         for limit in capabilities.per_callee
     )
+
+
+def _stranded(attempt: Claimed, now: datetime) -> Sent:
+    """No carrier takes it for that country, language and form: that is a refusal like any other."""
+    said = SendOutcome(
+        kind=OutcomeKind.REJECTED, error_class=ErrorClass.UNROUTABLE, reason="no route"
+    )
+    return Sent.refused(attempt, said, now)
+
+

@@ -1,8 +1,9 @@
-"""A lane: what one channel of this process has claimed, on its way to the carrier.
+"""A lane: what this process has claimed for one carrier, on its way there.
 
     put ──► queue ──► at its slot ──► still ours? still valid? ──► channel.send ──► done
 
-Each channel has a lane of its own, so that a slow one holds up no other. A lane never claims and
+Each carrier has a lane of its own, so that a slow one holds up no other. What a carrier refuses
+for a reason of its own goes back to be tried by the next one of its route. A lane never claims and
 never writes; it hands on what came of each send.
 """
 
@@ -15,6 +16,7 @@ import structlog
 
 from channels.base import Channel, OutcomeKind, SendOutcome, SendRequest
 from channels.errors import ErrorClass
+from warnsvc.core.route import ELSEWHERE, TAKES_A_COPY, next_after, with_refusal
 from warnsvc.service.context import Context
 from warnsvc.service.outgoing import Spoken, compose
 from warnsvc.store.attempt import Claimed, Outcome
@@ -30,6 +32,8 @@ ACCOUNT_TRIES_MAX = 3
 """One that always meets "your account is wrong" may itself be what is wrong."""
 RAISES_MAX = 3
 """Tries of one on which the adapter itself raises; then it has failed."""
+LONG_PAUSE_SECONDS = 30.0
+"""A carrier that asks for a longer pause is passed over where there is another."""
 ACCOUNT_PAUSE_SECONDS = 5.0
 """Others go first: the circuit's probe should not be the same one every time."""
 
@@ -60,14 +64,27 @@ class Sent:
         """What the callee answered in the same breath."""
         return self.said.answer if self.said is not None else ""
 
+    @classmethod
+    def refused(cls, attempt: Claimed, said: SendOutcome, now: datetime) -> "Sent":
+        """Refused by ourselves, before any carrier was asked."""
+        assert said.error_class is not None
+        outcome = Outcome(
+            attempt.id,
+            attempt.send_count,
+            "failed",
+            now,
+            error_class=said.error_class.value,
+            error_text=said.reason,
+        )
+        return cls(attempt, outcome, "")
+
 
 class Lane:
-    """Sends through one channel, up to `concurrency` at once."""
+    """Sends through one carrier, up to `concurrency` at once."""
 
     def __init__(
         self,
         ctx: Context,
-        kind: str,
         channel: Channel,
         *,
         concurrency: int,
@@ -77,7 +94,8 @@ class Lane:
     ) -> None:
         """`alive`: whether the others have counted on this process since it claimed something
         at that instant; if not, they may have taken it over."""
-        self.kind = kind
+        self.kind = channel.capabilities.kind.value
+        self.name = channel.name
         self.channel = channel
         self.concurrency = concurrency
         self._ctx = ctx
@@ -127,21 +145,21 @@ class Lane:
         except Exception as fault:  # a mistake in an adapter must not stop the others
             log.exception("outbox.send_raised", attempt=attempt.id, channel=channel.name)
             # Ours, and no word of the carrier: its circuit is not told.
-            return Sent(attempt, self._raised(attempt, type(fault).__name__), channel.name)
-        return Sent(attempt, self._read(attempt, said), channel.name, said)
+            return Sent(attempt, self._raised(load, type(fault).__name__), channel.name)
+        return Sent(attempt, self._read(load, said), channel.name, said)
 
     def _claimed_at(self, load: Load) -> datetime:
         return load.lease_until - timedelta(seconds=self._ctx.settings.lease_seconds)
 
-    def _raised(self, attempt: Claimed, what: str) -> Outcome:
+    def _raised(self, load: Load, what: str) -> Outcome:
         """It may have been sent: look it up. One that always raises is given up."""
-        if attempt.send_count >= RAISES_MAX:
+        if load.attempt.send_count >= RAISES_MAX:
             said = SendOutcome(kind=OutcomeKind.REJECTED, error_class=ErrorClass.OTHER, reason=what)
         else:
             said = SendOutcome(
                 kind=OutcomeKind.UNKNOWN, error_class=ErrorClass.AMBIGUOUS, reason=what
             )
-        return self._read(attempt, said)
+        return self._read(load, said)
 
     def _request(self, load: Load) -> SendRequest:
         attempt = load.attempt
@@ -156,12 +174,22 @@ class Lane:
             valid_until=attempt.valid_until,
         )
 
-    def _read(self, attempt: Claimed, said: SendOutcome) -> Outcome:
-        now = self._ctx.clock.now()
+    def _read(self, load: Load, said: SendOutcome) -> Outcome:
+        attempt, now = load.attempt, self._ctx.clock.now()
         carrier, reference = self.channel.name, clean(said.reference) or None
         if said.kind is OutcomeKind.ACCEPTED:  # nearly always
-            return Outcome(attempt.id, attempt.send_count, "accepted", now, carrier, reference)
-        state, due_at = _not_accepted(attempt, said, now)
+            return Outcome(
+                attempt.id,
+                attempt.send_count,
+                "accepted",
+                now,
+                carrier,
+                reference,
+                parts=said.parts,
+                receipt_due_at=self._receipt_due_at(load, now),
+            )
+        onward = _is_for_another(said) and self._onward(load) is not None
+        state, due_at = ("planned", now) if onward else _not_accepted(attempt, said, now)
         return Outcome(
             attempt.id,
             attempt.send_count,
@@ -172,7 +200,37 @@ class Lane:
             error_class=said.error_class.value if said.error_class else None,
             error_text=clean(f"{said.code} {said.reason}".strip()) or None,
             due_at=due_at,
+            refused_by=with_refusal(attempt.refused_by, carrier) if onward else None,
         )
+
+    def _onward(self, load: Load) -> str | None:
+        """The carrier that is tried when this one does not take it, if there is one."""
+        attempt = load.attempt
+        if self._ctx.fleet.is_plain(self.kind):
+            return None
+        route = self._ctx.fleet.route(
+            self.kind, attempt.address, load.spoken.language, attempt.purpose
+        )
+        return next_after(route, attempt.refused_by, self.name)
+
+    def _receipt_due_at(self, load: Load, now: datetime) -> datetime | None:
+        """When the next carrier sends it too, unless a receipt comes before."""
+        seconds = self._ctx.fleet.receipt_seconds(
+            self.kind, load.attempt.address, load.spoken.language
+        )
+        missed = seconds and self.channel.capabilities.receipts and self.kind in TAKES_A_COPY
+        if not missed or self._onward(load) is None:
+            return None
+        return now + timedelta(seconds=seconds)
+
+
+def _is_for_another(said: SendOutcome) -> bool:
+    """Whether it was not taken, and another carrier may take it."""
+    if said.kind is OutcomeKind.THROTTLED:
+        return said.error_class is ErrorClass.DOWN or said.retry_after > LONG_PAUSE_SECONDS
+    if said.kind is not OutcomeKind.REJECTED or said.error_class is None:
+        return False
+    return said.error_class is not ErrorClass.EXPIRED and said.error_class in ELSEWHERE
 
 
 def _outcome(attempt: Claimed, state: str, now: datetime, error_class: str) -> Outcome:

@@ -40,23 +40,23 @@ class Outbox:
         owner: str,
         alive: Callable[[datetime], bool] = _always,
     ) -> None:
-        """`channels`: by kind. `alive`: whether the others have counted on us since an instant."""
+        """`channels`: the carriers, by whatever keys. `alive`: whether the others have counted on
+        us since an instant."""
         self._ctx = ctx
-        self._channels = dict(channels)
-        self._recorder = Recorder(ctx, channels, owner=owner, recorded=self._off_hands)
+        self._channels = {channel.name: channel for channel in channels.values()}
+        self._recorder = Recorder(ctx, self._channels, owner=owner, recorded=self._off_hands)
         self._lanes = {
-            kind: Lane(
+            name: Lane(
                 ctx,
-                kind,
                 channel,
                 concurrency=ctx.settings.dispatch_concurrency,
                 alive=alive,
                 done=self._recorder.add,
                 hungry=self.wake,
             )
-            for kind, channel in channels.items()
+            for name, channel in self._channels.items()
         }
-        self._claimer = Claimer(ctx, self._lanes, owner=owner)
+        self._claimer = Claimer(ctx, self._lanes, owner=owner, done=self._recorder.add)
         self._wake = asyncio.Event()
         self._in_flight = 0
         self._stopping = False
@@ -86,7 +86,7 @@ class Outbox:
             group.create_task(self._resolve_forever(), name="outbox-resolve")
             for lane in self._lanes.values():
                 for n in range(lane.concurrency):
-                    group.create_task(lane.send_forever(), name=f"outbox-{lane.kind}-{n}")
+                    group.create_task(lane.send_forever(), name=f"outbox-{lane.name}-{n}")
 
     async def step(self) -> int:
         """Claim one batch, send it in its order, record it; returns how many were claimed.
@@ -154,7 +154,7 @@ class Outbox:
         """Look up the unknowns that are due; returns how many."""
         async with self._ctx.store.view() as unit:
             rows = await due_unknowns(unit, now=self._ctx.clock.now(), limit=RESOLVE_BATCH)
-        channels = [self._channels.get(row["channel"]) for row in rows]
+        channels = [self._asked_about(row) for row in rows]
         answers = await asyncio.gather(
             *(self._look_up(c, row) for c, row in zip(channels, rows, strict=True))
         )
@@ -166,6 +166,13 @@ class Outbox:
         ]
         await resolve_unknowns(self._ctx, looked_up)
         return len(rows)
+
+    def _asked_about(self, row: Row) -> Channel | None:
+        """The carrier that has it; that of its kind, when its sender died before he wrote it."""
+        named = self._channels.get(row["carrier"] or "")
+        kind = row["channel"]
+        same = (c for c in self._channels.values() if c.capabilities.kind == kind)
+        return named or next(same, None)
 
     async def _look_up(self, channel: Channel | None, row: Row) -> list[ReceiptEvent] | None:
         """Return what the carrier knows of a try; None when it does not say."""

@@ -54,7 +54,7 @@ class Recorder:
         owner: str,
         recorded: Callable[[int], None],
     ) -> None:
-        """`channels`: by kind. `recorded` is told how many sends are off our hands."""
+        """`channels`: by name. `recorded` is told how many sends are off our hands."""
         self._ctx = ctx
         self._channels = channels
         self._owner = owner
@@ -106,12 +106,12 @@ class Recorder:
         said: dict[str, list[SendOutcome]] = {}
         for one in sent:
             if one.said is not None:
-                said.setdefault(one.attempt.channel, []).append(one.said)
-        for kind, words in sorted(said.items()):
+                said.setdefault(one.carrier, []).append(one.said)
+        for name, words in sorted(said.items()):
             try:
-                await self._watch.note(self._channels[kind], words)
+                await self._watch.note(self._channels[name], words)
             except StoreFault as fault:
-                log.error("outbox.carrier_not_noted", channel=kind, error=str(fault))
+                log.error("outbox.carrier_not_noted", carrier=name, error=str(fault))
 
     async def _write_what_can_be(self, batch: list[_Recorded]) -> None:
         """Write a batch, or its parts where one outcome spoils it.
@@ -205,6 +205,25 @@ def _lines(batch: Sequence[_Recorded], owner: str) -> list[Line]:
     return [
         Line(act="attempt.outcomes", actor=owner, bulletin_id=b, data={"attempts": rows})
         for b, rows in sorted(told.items())
+    ] + _rerouted(batch, owner)
+
+
+def _rerouted(batch: Sequence[_Recorded], owner: str) -> list[Line]:
+    """Say who would not take what, and why the next carrier is tried."""
+    told: dict[tuple[int, str, str], list[list[int]]] = {}
+    for attempt, outcome, _ in batch:
+        if outcome.refused_by is not None and outcome.state == "planned":
+            key = attempt.bulletin_id, outcome.carrier, outcome.error_class or ""
+            told.setdefault(key, []).append([attempt.id, attempt.callout_id])
+    return [
+        Line(
+            act="attempt.rerouted",
+            actor=owner,
+            bulletin_id=bulletin_id,
+            why=why,
+            data={"carrier": carrier, "attempts": rows},
+        )
+        for (bulletin_id, carrier, why), rows in sorted(told.items())
     ]
 
 

@@ -7,8 +7,8 @@ and told by `warnsvc doctor`. It never sends.
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from channels.base import Capabilities, Channel, inbound_possible, reaches
-from warnsvc.core.route import RouteRule, rule_of
+from channels.base import Capabilities, Channel, ChannelKind, inbound_possible, reaches
+from warnsvc.core.route import ANY, RouteRule, rule_of
 
 ROUTES_KEPT = 4_096
 """Answers kept in memory: one for each country code and language in use, and then some."""
@@ -56,6 +56,12 @@ class Fleet:
         """Return the carriers themselves. An empty address or language stands for any."""
         return tuple(self.channels[name] for name in self.route(kind, address, language, form))
 
+    def is_plain(self, kind: str) -> bool:
+        """Whether a channel has one carrier that takes everything and brings every answer."""
+        channels = self.of_kind(kind)
+        rules = [rule for rule in self.routes if rule.kind == kind]
+        return len(channels) == len(rules) == 1 and _takes_all(channels[0], rules[0])
+
     def answerable(self, kind: str, address: str, language: str) -> bool:
         """Whether an answer to a text or call on this channel can reach us."""
         return bool(self.route(kind, address, language, "call"))
@@ -81,8 +87,10 @@ class Fleet:
         rule = rule_of(self.routes, kind, address, language)
         if rule is None:
             return (), 0
-        able = [self.channels[name] for name in rule.carriers if name in self.channels]
-        return tuple(c.name for c in able if _can(c, kind, address, asks)), rule.receipt_seconds
+        there = [self.channels[name] for name in rule.carriers if name in self.channels]
+        able = [c for c in there if _can(c, kind, address, asks)]
+        saying = [c for c in able if _says(c.capabilities, language)]
+        return tuple(c.name for c in saying or able), rule.receipt_seconds
 
 
 def _can(channel: Channel, kind: str, address: str, asks: bool) -> bool:
@@ -93,6 +101,30 @@ def _can(channel: Channel, kind: str, address: str, asks: bool) -> bool:
         return True
     return reaches(capabilities, address) and (
         not asks or _is_answerable(capabilities, address)
+    )
+
+
+def _says(capabilities: Capabilities, language: str) -> bool:
+    """Whether it can say a language, be it by playing a recording.
+
+    Where nobody can, people hear Chinese: that is decided when the text is rendered.
+    """
+    return (
+        capabilities.kind != ChannelKind.VOICE
+        or capabilities.plays
+        or not language
+        or not capabilities.languages.isdisjoint({ANY, language})
+    )
+
+
+def _takes_all(channel: Channel, rule: RouteRule) -> bool:
+    capabilities = channel.capabilities
+    return (
+        rule.carriers == (channel.name,)
+        and ANY in rule.countries
+        and ANY in rule.languages
+        and "*" in capabilities.countries
+        and (capabilities.dtmf or "*" in capabilities.inbound_countries)
     )
 
 

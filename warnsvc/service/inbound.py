@@ -34,6 +34,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
+from warnsvc.service.reroute import is_from_before, reroute_refused
 from warnsvc.service.step import save_case
 from warnsvc.service.test_reply import tests_of_senders
 from warnsvc.service.test_word import mark_answered
@@ -175,7 +176,7 @@ async def _apply_batch(ctx: Context, *, only: int | None = None) -> int:
         await _sort_answers(unit, [f for f in facts if f["kind"] == "answer"], work, states, now)
         # Bulletins before attempts, as everybody who decides takes them.
         await unit.lock_bulletins({*work, *await _decided_by(unit, receipts)})
-        await _sort_receipts(unit, receipts, work, states, now)
+        await _sort_receipts(ctx, unit, receipts, work, states, now)
         bulletins = await load_bulletins(unit, sorted(work))
         planned = [
             await _apply_to_bulletin(ctx, unit, *bulletins[bulletin_id], item, now)
@@ -215,6 +216,7 @@ async def _decided_by(unit: Unit, receipts: Sequence[_Receipt]) -> set[int]:
 
 
 async def _sort_receipts(
+    ctx: Context,
     unit: Unit,
     facts: Sequence[_Receipt],
     work: dict[int, _Work],
@@ -231,6 +233,7 @@ async def _sort_receipts(
     rungs: dict[int, int] = {}
     wrong: list[int] = []
     told: dict[int, list[list[Any]]] = {}
+    elsewhere = await reroute_refused(ctx, unit, _refused(facts, attempts), now)
     for fact, word, said in facts:
         attempt = attempts.get(fact["attempt_id"])
         if attempt is None:
@@ -241,6 +244,10 @@ async def _sort_receipts(
         if attempt["purpose"] == "call" and word in _RUNG_OF:
             rungs[call_id] = max(rungs.get(call_id, 0), _RUNG_OF[word])
         state = _STATE_OF[word]
+        if is_from_before(attempt, fact["carrier"], state):
+            continue
+        if attempt["id"] in elsewhere and state != "delivered":
+            continue
         if _RANK[state] <= _RANK[state_now[attempt["id"]]]:
             continue
         state_now[attempt["id"]] = state
@@ -274,6 +281,21 @@ async def _sort_receipts(
         ],
         now=now,
     )
+
+
+def _refused(
+    facts: Sequence[_Receipt], attempts: Mapping[int, Row]
+) -> dict[int, tuple[Row, str]]:
+    """Return what its carrier took and did not bring, and brought by none of these receipts."""
+    arrived = {f.fact["attempt_id"] for f in facts if _STATE_OF[f.word] == "delivered"}
+    return {
+        attempt["id"]: (attempt, str(said.get("error_class", "")))
+        for fact, word, said in facts
+        if word is ReceiptWord.UNDELIVERED
+        and (attempt := attempts.get(fact["attempt_id"])) is not None
+        and attempt["id"] not in arrived
+        and fact["carrier"] == attempt["carrier"]
+    }
 
 
 def _note(work: dict[int, _Work], attempt: Row, word: ReceiptWord, failure: Failure | None) -> None:

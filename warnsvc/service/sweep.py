@@ -15,6 +15,7 @@ from warnsvc.core.bulletin import BulletinState
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.due import ROUNDS, WINDOWS, do_due, guarded, others_first
+from warnsvc.service.reroute import reroute_missing
 from warnsvc.service.step import save_portion
 from warnsvc.service.worker import take_from_the_silent
 from warnsvc.store.attempt import expire_planned, next_due, reap_leases
@@ -34,6 +35,7 @@ async def sweep(ctx: Context) -> int:
     done = await _expire_bulletins(ctx)
     done += await do_due(ctx, ROUNDS)
     done += await do_due(ctx, WINDOWS)
+    done += await reroute_missing(ctx)
     if done:
         await ctx.store.wake(WAKE_WORK, WAKE_BOARD)
     return done

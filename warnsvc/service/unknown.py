@@ -21,6 +21,7 @@ from channels.base import Channel, ReceiptEvent
 from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
+from warnsvc.core.route import TAKES_A_COPY, next_after, with_refusal
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.intake import receipt_fact
 from warnsvc.service.step import save_case, still_wanted
@@ -85,7 +86,11 @@ async def _resolve(ctx: Context, bulletin_id: int, some: Mapping[int, LookedUp])
         may_resend = rule.unknown_resend and not bulletin.is_drill
         since = bulletin.released_at or now
         settled = [
-            _settled(row, some[row["id"]].seen, now, since=since, may_resend=may_resend)
+            _otherwise(
+                ctx,
+                row,
+                _settled(row, some[row["id"]].seen, now, since=since, may_resend=may_resend),
+            )
             for row in rows
         ]
         await settle_unknowns(unit, settled)
@@ -129,6 +134,19 @@ def _settled(
     if may_resend and wanted and row["send_count"] < RESEND_MAX:
         return Settled(attempt_id, "planned", SENT_AGAIN, since)
     return Settled(attempt_id, "unknown", "", _ask_again(age, now, row["valid_until"]))
+
+
+def _otherwise(ctx: Context, row: Row, settled: Settled) -> Settled:
+    """What is sent once more goes by another carrier, where there is one: it may have a better day.
+
+    A call does not: were both to ring, nobody would believe the second.
+    """
+    if settled.why != SENT_AGAIN or row["channel"] not in TAKES_A_COPY or not row["carrier"]:
+        return settled
+    route = ctx.fleet.route(row["channel"], row["address"], row["language"], row["purpose"])
+    if next_after(route, row["refused_by"], row["carrier"]) is None:
+        return settled
+    return settled._replace(refused_by=with_refusal(row["refused_by"], row["carrier"]))
 
 
 def _ask_again(age: timedelta, now: datetime, valid_until: datetime) -> datetime:

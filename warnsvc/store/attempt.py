@@ -49,6 +49,16 @@ class Claimed(NamedTuple):
     valid_until: datetime
     priority: int
     send_count: int
+    refused_by: str = ""
+    """Carriers that did not take it, comma-separated."""
+
+
+class PutBack(NamedTuple):
+    """A claim that is given up: when it is due again, and who would not take it, if that is new."""
+
+    attempt_id: int
+    due_at: datetime
+    refused_by: str | None = None
 
 
 async def insert_attempts(unit: Unit, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -86,7 +96,7 @@ async def claim(
         " send_count = attempt.send_count + 1 FROM due WHERE attempt.id = due.id"
         " RETURNING attempt.id, attempt.bulletin_id, attempt.callout_id, attempt.channel,"
         " attempt.purpose, attempt.address, attempt.message_id, attempt.valid_until,"
-        " attempt.priority, attempt.send_count",
+        " attempt.priority, attempt.send_count, attempt.refused_by",
         now,
         limit,
         owner,
@@ -108,7 +118,7 @@ async def _claim_alone(
     """
     row = await unit.fetch_one(
         "SELECT json_group_array(json_array(id, bulletin_id, callout_id, channel, purpose, address,"
-        " message_id, valid_until, priority, send_count + 1)) AS claimed FROM ("
+        " message_id, valid_until, priority, send_count + 1, refused_by)) AS claimed FROM ("
         " SELECT * FROM attempt WHERE state = 'planned' AND channel = $1 AND due_at <= $2"
         " ORDER BY priority, due_at, id LIMIT $3)",
         channel,
@@ -141,17 +151,31 @@ async def due_channels(unit: Unit, channels: Sequence[str], *, now: datetime) ->
     return [row["channel"] for row in rows]
 
 
-async def put_back(unit: Unit, later: Sequence[tuple[int, datetime]], *, owner: str) -> None:
-    """Give up claims of our own before anything was sent: (attempt, when it is due again)."""
+async def put_back(unit: Unit, later: Sequence[PutBack], *, owner: str) -> None:
+    """Give up claims of our own before anything was sent."""
     await unit.execute(
         "UPDATE attempt SET state = 'planned', due_at = g.due_at, lease_owner = NULL,"
-        " lease_until = NULL, send_count = attempt.send_count - 1"
-        " FROM unnest($1::int[], $2::timestamptz[]) AS g(id, due_at)"
-        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $3",
-        [attempt_id for attempt_id, _ in later],
-        [due_at for _, due_at in later],
+        " lease_until = NULL, send_count = attempt.send_count - 1,"
+        " refused_by = COALESCE(g.refused_by, attempt.refused_by)"
+        " FROM unnest($1::int[], $2::timestamptz[], $3::text[]) AS g(id, due_at, refused_by)"
+        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $4",
+        *_columns(later, 3),
         owner,
     )
+
+
+async def name_carriers(unit: Unit, carriers: dict[int, str]) -> None:
+    """Write down, before anything is sent, who is about to get it: attempt → carrier.
+
+    Should we die, that one is asked about it.
+    """
+    if carriers:
+        await unit.execute(
+            "UPDATE attempt SET carrier = g.carrier FROM unnest($1::int[], $2::text[])"
+            " AS g(id, carrier) WHERE attempt.id = g.id",
+            list(carriers.keys()),
+            list(carriers.values()),
+        )
 
 
 class Outcome(NamedTuple):
@@ -170,6 +194,12 @@ class Outcome(NamedTuple):
     error_text: str | None = None
     due_at: datetime | None = None
     """When a throttled one may go again, or an unknown one is looked up."""
+    refused_by: str | None = None
+    """Who would not take it, when that has changed: the next carrier is tried."""
+    parts: int = 0
+    """What the carrier says it counts for."""
+    receipt_due_at: datetime | None = None
+    """When a receipt that has not come is missing."""
 
 
 _ENDED = frozenset({"failed", "expired", "undelivered", "cancelled"})
@@ -199,6 +229,7 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
             o.at if o.state in _ENDED else None,
             o.due_at,
             o.send_count,
+            o.refused_by,
         )
         for o in others
     ]
@@ -209,14 +240,15 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
         " error_text = g.error_text, ended_at = g.ended_at, state = g.state, lease_owner = NULL,"
         " lease_until = NULL, due_at = COALESCE(g.due_at, attempt.due_at),"
         " send_count = attempt.send_count - CASE WHEN g.state = 'planned'"
-        " AND COALESCE(g.error_class, '') <> 'config' THEN 1 ELSE 0 END"
+        " AND COALESCE(g.error_class, '') <> 'config' THEN 1 ELSE 0 END,"
+        " refused_by = COALESCE(g.refused_by, attempt.refused_by)"
         " FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],"
-        " $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::int[])"
+        " $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[])"
         " AS g(id, state, carrier, reference, sent_at, error_class, error_text, ended_at, due_at,"
-        " fence)"
-        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $11"
+        " fence, refused_by)"
+        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $12"
         " AND attempt.send_count = g.fence",
-        *_columns(rows, 10),
+        *_columns(rows, 11),
         owner,
     )
 
@@ -231,21 +263,23 @@ def _parted(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
 
 async def _record_taken(unit: Unit, outcomes: Sequence[Outcome], owner: str) -> int:
     """What nearly all come to, with nothing that it does not need."""
-    ids, fences, _, instants, carriers, references, *_ = zip(*outcomes, strict=True)
+    ids, fences, _, instants, carriers, references, *_, parts, due = zip(*outcomes, strict=True)
     return await unit.execute(
         "UPDATE attempt SET state = 'accepted', carrier = g.carrier,"
         " reference = COALESCE(attempt.reference, g.reference),"
         " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = NULL, error_text = NULL,"
-        " lease_owner = NULL, lease_until = NULL"
-        " FROM unnest($1::int[], $2::int[], $3::timestamptz[], $4::text[], $5::text[])"
-        " AS g(id, fence, sent_at, carrier, reference)"
-        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $6"
+        " lease_owner = NULL, lease_until = NULL, parts = g.parts, receipt_due_at = g.due_at"
+        " FROM unnest($1::int[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::int[],"
+        " $7::timestamptz[]) AS g(id, fence, sent_at, carrier, reference, parts, due_at)"
+        " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $8"
         " AND attempt.send_count = g.fence",
         list(ids),
         list(fences),
         list(instants),
         list(carriers),
         list(references),
+        list(parts),
+        list(due),
         owner,
     )
 
@@ -308,7 +342,7 @@ async def expire_planned(unit: Unit, *, now: datetime, limit: int) -> list[Row]:
 
 _ABOUT = (
     "SELECT id, bulletin_id, contact_id, callout_id, channel, address, state, purpose, carrier,"
-    " error_class FROM attempt WHERE id = ANY($1) ORDER BY id"
+    " error_class, refused_by, message_id, valid_until FROM attempt WHERE id = ANY($1) ORDER BY id"
 )
 
 
@@ -355,7 +389,8 @@ async def record_receipts(unit: Unit, receipts: Iterable[Receipt]) -> None:
         " reference = COALESCE(attempt.reference, g.reference),"
         " sent_at = COALESCE(attempt.sent_at, g.sent_at), error_class = g.error_class,"
         " error_text = g.error_text, ended_at = g.ended_at,"
-        " carrier = COALESCE(attempt.carrier, g.carrier), lease_owner = NULL, lease_until = NULL"
+        " carrier = COALESCE(attempt.carrier, g.carrier), lease_owner = NULL, lease_until = NULL,"
+        " receipt_due_at = CASE WHEN g.state = 'accepted' THEN attempt.receipt_due_at END"
         " FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::text[],"
         " $6::text[], $7::timestamptz[], $8::text[])"
         " AS g(id, state, reference, sent_at, error_class, error_text, ended_at, carrier)"
@@ -408,6 +443,7 @@ async def next_due(unit: Unit) -> datetime | None:
         " SELECT MIN(deadline_at) AS t FROM escalation WHERE state = 'calling'"
         " UNION ALL SELECT MIN(due_at) FROM callout WHERE due_at IS NOT NULL"
         " UNION ALL SELECT MIN(due_at) FROM attempt WHERE state = 'unknown'"
+        " UNION ALL SELECT MIN(receipt_due_at) FROM attempt WHERE receipt_due_at IS NOT NULL"
         " UNION ALL SELECT MIN(expires_at) FROM bulletin WHERE state = 'released') AS due"
     )
     return row["due_at"] if row else None

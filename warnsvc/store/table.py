@@ -336,6 +336,8 @@ class AttemptRow(SQLModel, table=True):
     error_text: str | None = None
     refused_by: str = ""
     """Comma-separated: the carriers that did not take it, or never said that it arrived."""
+    parts: int = 0
+    """What the carrier counted it for: SMS parts, else 1; 0 before it was taken."""
     receipt_due_at: datetime | None = None
     """When a receipt that has not come is missing, and another carrier is tried."""
 

@@ -34,12 +34,15 @@ TEST_STATES = ("sending", "unknown", "accepted", "delivered", "undelivered", "fa
 
 
 def upgrade() -> None:
-    """Add three columns, an index, four tables and two kinds of alarm."""
+    """Add four columns, an index, four tables and two kinds of alarm."""
     op.add_column(
         "message", sa.Column("fields_json", sa.String(), nullable=False, server_default="{}")
     )
     op.add_column(
         "attempt", sa.Column("refused_by", sa.String(), nullable=False, server_default="")
+    )
+    op.add_column(
+        "attempt", sa.Column("parts", sa.Integer(), nullable=False, server_default="0")
     )
     op.add_column("attempt", sa.Column("receipt_due_at", INSTANT, nullable=True))
     op.create_index(

@@ -1,0 +1,139 @@
+"""Rerouting: what one carrier did not bring home goes to the next one of its route.
+
+    accepted ── no receipt within the rule's seconds ──► planned again, by the next carrier
+    accepted ── "undelivered", for a reason of the carrier's own ──► the same
+    … and whatever the first carrier still says: only that it arrived counts
+
+It is the same try, for the same person on the same channel: no round is used up and no window
+moves. Calls are never placed twice for want of a receipt. It never sends.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+
+from warnsvc.core.ledger import Line
+from warnsvc.core.route import ELSEWHERE, next_after, refused_of, with_refusal
+from warnsvc.service.context import WAKE_WORK, Context
+from warnsvc.service.step import still_wanted
+from warnsvc.store.ledger import append_lines
+from warnsvc.store.port import Row, RowBusy, Unit
+from warnsvc.store.reroute import (
+    Rerouted,
+    bulletins_with_missing,
+    forget_receipts,
+    hold_missing,
+    languages_of,
+    reroute,
+)
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1_000
+"""Sends in one unit."""
+NO_RECEIPT = "no_receipt"
+"""Why, in the ledger: nobody said that it arrived."""
+
+
+def next_carrier(ctx: Context, attempt: Row, language: str) -> str | None:
+    """Return who sends an attempt when the carrier that has it does not bring it home."""
+    if not attempt["carrier"] or ctx.fleet.is_plain(attempt["channel"]):
+        return None
+    route = ctx.fleet.route(
+        attempt["channel"], attempt["address"], language, attempt["purpose"]
+    )
+    return next_after(route, attempt["refused_by"], attempt["carrier"])
+
+
+def is_from_before(attempt: Row, carrier: str, state: str) -> bool:
+    """Whether a receipt is a former carrier's, and says nothing that still matters."""
+    return state != "delivered" and carrier in refused_of(attempt["refused_by"])
+
+
+async def reroute_refused(
+    ctx: Context, unit: Unit, refused: Mapping[int, tuple[Row, str]], now: datetime
+) -> set[int]:
+    """Send again what a carrier took and then would not bring, if another may: return which.
+
+    `refused`: attempt → its row, held, and the class of the error.
+    """
+    may = {i: row for i, (row, error) in refused.items() if error in ELSEWHERE}
+    may = {i: row for i, row in may.items() if not ctx.fleet.is_plain(row["channel"])}
+    if not may:
+        return set()
+    languages = await languages_of(unit, [row["message_id"] for row in may.values()])
+    going = {
+        i: row
+        for i, row in may.items()
+        if row["state"] == "accepted"
+        and row["valid_until"] > now
+        and next_carrier(ctx, row, languages[row["message_id"]]) is not None
+    }
+    await _send_on(unit, [(row, refused[i][1]) for i, row in going.items()], now)
+    return set(going)
+
+
+async def reroute_missing(ctx: Context) -> int:
+    """Send again what nobody said the arrival of in time; returns how many were looked at."""
+    done = 0
+    if not any(rule.receipt_seconds for rule in ctx.fleet.routes):
+        return done
+    async with ctx.store.view() as view:
+        bulletins = await bulletins_with_missing(view, now=ctx.clock.now())
+    for bulletin_id in bulletins:
+        try:
+            done += await _missing_of(ctx, bulletin_id)
+        except RowBusy:
+            log.info("reroute.bulletin_held", bulletin=bulletin_id)
+    if done:
+        await ctx.store.wake(WAKE_WORK)
+    return done
+
+
+async def _missing_of(ctx: Context, bulletin_id: int) -> int:
+    async with ctx.store.unit() as unit:
+        now = ctx.clock.now()
+        await unit.lock_bulletins([bulletin_id])
+        rows = await hold_missing(unit, bulletin_id, now=now, limit=BATCH)
+        going = [row for row in rows if _is_missed(ctx, row, now)]
+        gone = {row["id"] for row in going}
+        await forget_receipts(unit, [row["id"] for row in rows if row["id"] not in gone])
+        await _send_on(unit, [(row, NO_RECEIPT) for row in going], now)
+    return len(rows)
+
+
+def _is_missed(ctx: Context, row: Row, now: datetime) -> bool:
+    return (
+        row["state"] == "accepted"
+        and row["valid_until"] > now
+        and still_wanted(row["purpose"], row["bulletin_state"], row["callout_state"])
+        and next_carrier(ctx, row, row["language"]) is not None
+    )
+
+
+async def _send_on(unit: Unit, going: Sequence[tuple[Row, str]], now: datetime) -> None:
+    if not going:
+        return
+    await reroute(
+        unit,
+        [
+            Rerouted(row["id"], now, with_refusal(row["refused_by"], row["carrier"]), why)
+            for row, why in going
+        ],
+    )
+    await append_lines(unit, list(_lines(going)), now=now)
+
+
+def _lines(going: Iterable[tuple[Row, str]]) -> Iterable[Line]:
+    told: dict[tuple[int, str, str], list[list[int]]] = {}
+    for row, why in going:
+        key = row["bulletin_id"], row["carrier"], why
+        told.setdefault(key, []).append([row["id"], row["callout_id"]])
+    for (bulletin_id, carrier, why), attempts in sorted(told.items()):
+        yield Line(
+            act="attempt.rerouted",
+            bulletin_id=bulletin_id,
+            why=why,
+            data={"carrier": carrier, "attempts": attempts},
+        )
