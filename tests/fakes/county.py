@@ -17,7 +17,7 @@ same every time. `crash` throws engine and outbox away and makes new ones on the
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ from tests.fakes.faulty_store import Died
 from tests.fakes.invariant import assert_nothing_ends_quietly
 from tests.fakes.phone import Phone, Received
 from warnsvc.core.bulletin import BulletinStatus, Colour
+from warnsvc.core.route import RouteRule
 from warnsvc.outbox import Outbox
 from warnsvc.render import Renderer
 from warnsvc.resource import templates_dir
@@ -252,6 +253,30 @@ class County:
     @property
     def webhook(self) -> FakeChannel:
         return self.carriers["webhook"]
+
+    def spare(self, kind: ChannelKind, *, receipt_seconds: int = 0, **can: Any) -> FakeChannel:
+        """Add a second carrier of a kind, which stands behind the first in the route."""
+        first = self.carriers[kind.value]
+        spare = FakeChannel(kind, clock=self.clock.now, name=f"{first.name}-spare")
+        spare.capabilities = replace(spare.capabilities, **can)
+        spare.post = self._take_callback
+        self.carriers[spare.name] = spare
+        self.routes(
+            RouteRule(
+                kind=kind.value,
+                carriers=(first.name, spare.name),
+                receipt_seconds=receipt_seconds,
+            )
+        )
+        return spare
+
+    def routes(self, *rules: RouteRule) -> None:
+        """Route by these rules from now on; the process starts anew."""
+        by_name = {channel.name: channel for channel in self.carriers.values()}
+        fleet = Fleet(by_name, rules)
+        self.channels = by_name
+        self.ctx = replace(self.ctx, fleet=fleet, capabilities=fleet.capabilities())
+        self.start()
 
     # Set up ------------------------------------------------------------------------------------
 

@@ -1,0 +1,301 @@
+"""Routes: what one carrier does not take, or bring home, goes to the next one."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from channels.base import ChannelKind, PerCalleeLimit, ReceiptWord
+from channels.errors import ErrorClass
+from tests.fakes.channel import FakeChannel, Reject, Throttle, Unknown
+from tests.fakes.county import County, Issued
+from tests.story.conftest import Build
+from warnsvc.core.circuit import FAILURES_MAX
+from warnsvc.core.route import RouteRule
+from warnsvc.store.port import Store
+
+SMS, VOICE = ChannelKind.SMS, ChannelKind.VOICE
+
+
+def tokens(channel: FakeChannel) -> set[str]:
+    return {taken.request.token for taken in channel.taken}
+
+
+async def reroutings(warning: Issued) -> list[tuple[str, str]]:
+    rows = await warning.county.rows(
+        "SELECT body FROM ledger_line WHERE bulletin_id = $1 AND act = 'attempt.rerouted'",
+        warning.id,
+    )
+    lines = [json.loads(row["body"]) for row in rows]
+    return [(line["data"]["carrier"], line["why"]) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "error", [ErrorClass.UNROUTABLE, ErrorClass.FILTERED, ErrorClass.CONFIG, ErrorClass.OTHER]
+)
+async def test_what_a_carrier_will_not_take_goes_to_the_next_at_once(
+    build: Build, error: ErrorClass
+) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.always(Reject(error))
+
+    warning = await county.red_warning()
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["carrier"], sms["refused_by"]) == ("accepted", spare.name, "fake-sms")
+    assert len(spare.taken) == 1
+    assert await reroutings(warning) == [("fake-sms", error.value)]
+
+
+async def test_a_number_that_does_not_exist_is_no_reason_to_ask_another(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.always(Reject(ErrorClass.BAD_NUMBER))
+
+    warning = await county.red_warning()
+
+    assert spare.tries == []
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert sms["state"] == "failed"
+
+
+async def test_when_nobody_takes_it_it_has_failed(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.always(Reject(ErrorClass.FILTERED))
+    spare.always(Reject(ErrorClass.FILTERED))
+
+    warning = await county.red_warning()
+
+    attempts = await warning.attempts(village.first, channel="sms")
+    assert [a["state"] for a in attempts] == ["failed"]
+    assert (len(county.sms.tries), len(spare.tries)) == (1, 1)
+
+
+async def test_a_carrier_that_takes_no_connection_is_passed_over(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.always(Throttle(2.0, ErrorClass.DOWN))
+
+    await county.red_warning()
+
+    village.expects_call()
+    assert [taken.to for taken in spare.taken] == [village.first.phones[0].address]
+
+
+async def test_while_a_circuit_is_open_the_next_carrier_has_the_work(store: Store) -> None:
+    county = await County.build(store, villages=40, tiers=1)
+    spare = county.spare(SMS)
+    county.sms.capabilities = replace(county.sms.capabilities, per_second=5.0)
+    county.routes(*county.ctx.fleet.routes)
+    county.sms.always(Throttle(2.0, ErrorClass.DOWN))
+
+    await county.red_warning()
+    await county.advance(seconds=15)
+
+    assert len(spare.taken) == 40
+    assert FAILURES_MAX <= len(county.sms.tries) < 20
+    await county.finish()
+
+
+async def test_once_the_first_carrier_is_back_it_has_its_work_back(store: Store) -> None:
+    county = await County.build(store, villages=4, tiers=1)
+    spare = county.spare(SMS)
+    county.sms.always(Reject(ErrorClass.CONFIG))
+    await county.red_warning()
+    county.sms.always(None)
+    await county.advance(seconds=60)
+    await county.red_warning()
+    await county.advance(seconds=30)
+    assert len(county.sms.taken) >= 1  # the probe; the others did not wait for it
+    copies, own = len(spare.taken), len(county.sms.taken)
+
+    await county.red_warning()
+    await county.advance(seconds=30)
+
+    assert len(county.sms.taken) == own + 4
+    assert len(spare.taken) == copies
+    await county.finish()
+
+
+async def test_a_full_carrier_is_waited_for(store: Store) -> None:
+    county = await County.build(store, villages=20, tiers=1)
+    spare = county.spare(SMS)
+    county.sms.capabilities = replace(county.sms.capabilities, per_second=2.0)
+
+    await county.red_warning()
+    await county.advance(seconds=15)
+
+    assert len(county.sms.taken) == 20
+    assert spare.tries == []
+    await county.finish()
+
+
+async def test_a_missing_receipt_sends_it_by_the_next_carrier_once(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS, receipt_seconds=40)
+    warning = await county.red_warning()
+    village.expects_sms()
+
+    await county.advance(seconds=39)
+    assert spare.tries == []
+    await county.advance(seconds=1)
+
+    assert tokens(spare) == tokens(county.sms)
+    assert await reroutings(warning) == [("fake-sms", "no_receipt")]
+    await county.advance(seconds=60)
+    (sms,) = await warning.attempts(village.first, channel="sms", number=1)
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+    assert len(spare.taken) == 1
+
+
+async def test_a_receipt_in_time_keeps_it_where_it_is(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS, receipt_seconds=40)
+    await county.red_warning()
+
+    village.expects_sms().arrives()
+    await county.advance(seconds=60)
+
+    assert spare.tries == []
+
+
+async def test_who_has_answered_gets_no_copy(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS, receipt_seconds=40)
+    await county.red_warning()
+
+    village.expects_sms().replies("1")
+    await county.advance(seconds=60)
+
+    assert spare.tries == []
+
+
+async def test_a_call_is_never_placed_twice_for_want_of_a_receipt(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(VOICE, receipt_seconds=20)
+    await county.red_warning()
+
+    village.expects_call()
+    await county.advance(seconds=60)
+
+    assert spare.tries == []
+
+
+async def test_a_former_carriers_word_counts_only_if_it_arrived(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    county.spare(SMS, receipt_seconds=40)
+    warning = await county.red_warning()
+    first = county.sms.taken[0]
+    await county.advance(seconds=40)
+
+    county.sms.receipt(first, ReceiptWord.UNDELIVERED, ErrorClass.OTHER)
+    await county.settle()
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert sms["state"] == "accepted"
+
+    county.sms.receipt(first, ReceiptWord.DELIVERED)
+    await county.settle()
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert sms["state"] == "delivered"
+
+
+async def test_what_a_carrier_took_and_then_would_not_bring_goes_on(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    warning = await county.red_warning()
+
+    county.sms.receipt(county.sms.taken[0], ReceiptWord.UNDELIVERED, ErrorClass.FILTERED)
+    await county.settle()
+
+    assert tokens(spare) == tokens(county.sms)
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+
+
+async def test_an_unknown_text_is_sent_once_more_by_the_other_carrier(build: Build) -> None:
+    county = await build()
+    spare = county.spare(SMS)
+    county.sms.always(Unknown())
+    county.sms.answers_lookups = False
+    await county.red_warning()
+
+    await county.advance(seconds=30)
+
+    assert len(county.sms.tries) == 1
+    assert len(spare.taken) == 1
+
+
+async def test_after_a_crash_the_carrier_that_may_have_it_is_asked(build: Build) -> None:
+    county = await build()
+    spare = county.spare(SMS)
+    county.sms.always(Reject(ErrorClass.UNROUTABLE))
+    await county.release(await county.signed())
+    await county.outbox.step()
+    await county.outbox.claim()  # for the spare one; and then the process dies
+    county.crash()
+
+    await county.advance(seconds=90)
+
+    assert len(spare.taken) == 1
+    await county.finish()
+
+
+async def test_who_must_not_be_called_again_for_long_is_called_by_another(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(VOICE)
+    limit = PerCalleeLimit(count=1, seconds=3_600, hard=True)
+    county.voice.capabilities = replace(county.voice.capabilities, per_callee=(limit,))
+    await county.red_warning()
+    village.expects_call()
+
+    await county.advance(seconds=100)
+
+    assert len(county.voice.taken) == 1
+    assert len(spare.taken) >= 1
+
+
+async def test_routes_go_by_country_and_language(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.routes(
+        RouteRule(kind="sms", countries=frozenset({"7"}), carriers=("fake-sms",)),
+        RouteRule(kind="sms", languages=frozenset({"ug"}), carriers=("fake-sms",)),
+        RouteRule(kind="sms", carriers=(spare.name,)),
+    )
+
+    await county.red_warning()
+
+    assert county.sms.tries == []
+    assert [taken.to for taken in spare.taken] == [village.first.phones[0].address]
+
+
+async def test_who_cannot_bring_an_answer_is_not_given_a_question(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    county.sms.capabilities = replace(
+        county.sms.capabilities, inbound_countries=frozenset({"1", "7"})
+    )
+    spare = county.spare(SMS)
+
+    warning = await county.red_warning()
+
+    assert county.sms.tries == []
+    village.expects_call()
+    assert len(spare.taken) == 1
+    await warning.lift()
+    await county.settle()
+    assert len(county.sms.taken) == 1  # a lifting asks nothing
