@@ -12,6 +12,7 @@ from tests.fakes.county import County, Issued
 from tests.story.conftest import Build
 from warnsvc.core.circuit import FAILURES_MAX
 from warnsvc.core.route import RouteRule
+from warnsvc.service.preview import preview
 from warnsvc.store.port import Store
 
 SMS, VOICE = ChannelKind.SMS, ChannelKind.VOICE
@@ -299,3 +300,22 @@ async def test_who_cannot_bring_an_answer_is_not_given_a_question(build: Build) 
     await warning.lift()
     await county.settle()
     assert len(county.sms.taken) == 1  # a lifting asks nothing
+
+
+async def test_a_question_is_not_planned_where_no_answer_could_come_back(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    county.sms.capabilities = replace(county.sms.capabilities, inbound_countries=frozenset({"7"}))
+    county.routes()
+    bulletin_id = await county.signed()
+
+    shown = await preview(county.ctx, bulletin_id)
+    warning = await county.release(bulletin_id)
+    await county.settle()
+
+    assert "no_reply:86:3" in shown.warnings
+    assert shown.estimate.sms_parts == 0
+    assert await warning.attempts(village.first, channel="sms") == []
+    village.expects_call("暴雨红色").presses("1")
+    await county.settle()
+    assert await warning.state(village) == "answered"

@@ -26,6 +26,7 @@ from warnsvc.core.estimate import Pace, PlanEstimate, estimate, reach
 from warnsvc.core.pack import Rule
 from warnsvc.core.plan import Gap, Plan, plan
 from warnsvc.core.refusal import Refusal
+from warnsvc.service.askable import askable, reply_warnings
 from warnsvc.service.bulletin import BulletinDraft
 from warnsvc.service.collector import collector_paused
 from warnsvc.service.context import Context
@@ -60,7 +61,8 @@ class Preview:
     contacts: Mapping[int, Contact]
     messages: tuple[PreviewMessage, ...]
     warnings: tuple[str, ...]
-    """Codes such as `channel_missing:voice`, `language_missing:ug:37` or `voice_missing:ug:37`."""
+    """Codes such as `channel_missing:voice`, `language_missing:ug:37`, `voice_missing:ug:37` or
+    `no_reply:86:37`."""
     voices: tuple[Voice, ...] = ()
     """How the people of each language are called by phone."""
 
@@ -87,8 +89,10 @@ async def preview(ctx: Context, bulletin_id: int) -> Preview:
             return replace(kept.preview, bulletin=bulletin)
         with collector_paused():
             tree = await load_tree(unit)
-            planned = await plan_release(ctx, unit, bulletin, rule, tree, now)
+            contacts, planned = await _planned(ctx, unit, bulletin, rule, tree, now)
     made = _preview(ctx, bulletin, rule, tree, planned)
+    lost = tuple(reply_warnings(contacts, planned.contacts))
+    made = replace(made, warnings=(*lost, *made.warnings))
     if len(planned.contacts) >= KEPT_PEOPLE_MIN:
         _kept[ctx.store] = _Kept(seen=seen, at=now, preview=made)
     return made
@@ -172,16 +176,25 @@ def paces(ctx: Context) -> dict[str, Pace]:
 async def plan_release(
     ctx: Context, unit: Unit, bulletin: Bulletin, rule: Rule, tree: RegionTree, now: datetime
 ) -> Plan:
+    """Return who is called. Raises Refusal(`region_unknown`)."""
+    _, planned = await _planned(ctx, unit, bulletin, rule, tree, now)
+    return planned
+
+
+async def _planned(
+    ctx: Context, unit: Unit, bulletin: Bulletin, rule: Rule, tree: RegionTree, now: datetime
+) -> tuple[Mapping[int, Contact], Plan]:
+    """Return the contacts as they stand, and the plan: it asks nobody who could not answer."""
     selected = [code for code in bulletin.region_codes if code in tree]
     if not selected:
         raise Refusal("region_unknown", field="regions", codes=", ".join(bulletin.region_codes[:5]))
     assignments = await load_assignments(unit, sorted(_with_superiors(tree, selected)))
-    wanted = sorted({a.contact_id for a in assignments})
-    return plan(
+    contacts = await load_contacts(unit, sorted({a.contact_id for a in assignments}))
+    return contacts, plan(
         tree=tree,
         selected=selected,
         assignments=assignments,
-        contacts=await load_contacts(unit, wanted),
+        contacts=askable(ctx, contacts),
         rule=rule,
         hazard=bulletin.hazard,
         on=ctx.local_day(now),

@@ -244,6 +244,11 @@ def _warnings(visit: Visit, foreseen: Preview) -> list[str]:
             language=show.word("language", rest[0]),
         ),
         "voice_missing": lambda rest: _voice_missing(visit, *rest),
+        "no_reply": lambda rest: words(
+            "短信通道收不到 +{country} 的回复，所以不给这 {people} 人发要求回复的短信，只打电话。",
+            country=rest[0],
+            people=rest[1],
+        ),
     }
     found = []
     for warning in foreseen.warnings:
