@@ -5,7 +5,7 @@ decides: `core.pace` and `core.circuit` do.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from warnsvc.core.circuit import Circuit, CircuitState
@@ -109,13 +109,27 @@ async def save_circuit(unit: Unit, circuit: Circuit) -> None:
 
 async def raise_channel_alarm(unit: Unit, carrier: str, *, now: datetime) -> None:
     """One alarm per carrier while its circuit is open. The circuit is held."""
+    await _raise_once(unit, "channel", carrier, now)
+
+
+async def raise_filtered_alarms(unit: Unit, carriers: Collection[str], *, now: datetime) -> None:
+    """One alarm per carrier that refuses a text, until somebody has seen it: the same text would
+    be refused again, and only a person can write another."""
+    for carrier in sorted(carriers):
+        await _raise_once(unit, "filtered", carrier, now)
+
+
+async def _raise_once(unit: Unit, kind: str, text: str, now: datetime) -> None:
     open_ = await unit.fetch_one(
-        "SELECT id FROM alarm WHERE kind = 'channel' AND text = $1 AND ended_at IS NULL", carrier
+        "SELECT id FROM alarm WHERE kind = $1 AND text = $2 AND ended_at IS NULL"
+        " AND (kind <> 'filtered' OR acknowledged_at IS NULL)",
+        kind,
+        text,
     )
     if open_ is None:
         (alarm_id,) = await unit.new_ids("alarm", 1)
         await unit.insert_rows(
-            "alarm", ("id", "kind", "text", "raised_at"), [(alarm_id, "channel", carrier, now)]
+            "alarm", ("id", "kind", "text", "raised_at"), [(alarm_id, kind, text, now)]
         )
 
 

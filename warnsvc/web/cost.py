@@ -88,7 +88,8 @@ def _foreseen(ctx: Context, message: PreviewMessage, prices: Mapping[str, Price]
 async def costs_so_far(ctx: Context, view: Unit, bulletin_id: int) -> Costs:
     """Return what carriers have taken of a bulletin, and what that costs at their prices."""
     rows = await view.fetch(
-        "SELECT a.carrier, a.channel, count(*) AS sends, sum(m.parts) AS parts"
+        "SELECT a.carrier, a.channel, count(*) AS sends, "
+        " sum(CASE WHEN a.parts > 0 THEN a.parts ELSE m.parts END) AS parts"
         " FROM attempt a JOIN message m ON m.id = a.message_id"
         " WHERE a.bulletin_id = $1 AND a.carrier IS NOT NULL"
         " AND a.state IN ('accepted', 'delivered', 'undelivered')"
