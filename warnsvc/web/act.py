@@ -38,6 +38,8 @@ ACTS: dict[str, Label] = {
     "attempt.receipts": Label(mark("回执入账"), "◔", "idle"),
     "attempt.expired": Label(mark("超时未发"), "✕", "late"),
     "attempt.leases_ended": Label(mark("发送中断，改为查询"), "?", "late"),
+    "attempt.rerouted": Label(mark("换下一个通道再发"), "↷", "late"),
+    "attempt.recalled": Label(mark("请通道取消还没打出的电话"), "■", "off"),
     "attempt.unknown_settled": Label(mark("查清结果不明的发送"), "◔", "idle"),
     "inbound.poison": Label(mark("回执无法处理，转人工"), "?", "late"),
     "inbound.settled": Label(mark("办结回复"), "✓", "off"),
@@ -84,6 +86,13 @@ WHY: dict[str, str] = {
     "lifted": mark("预警解除"),
     "expired": mark("预警到期"),
     "no_tier": mark("没有任何联系人"),
+    "no_receipt": mark("规定时间内没有送达回执"),
+    "unroutable": mark("通道送不到"),
+    "filtered": mark("通道不收这段文字"),
+    "config": mark("通道账号或设置有误"),
+    "down": mark("通道连不上"),
+    "throttled": mark("通道限速"),
+    "other": mark("通道拒收"),
 }
 
 
