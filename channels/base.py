@@ -6,7 +6,8 @@
 
 `send` never raises for anything a carrier does; it returns an outcome. Receipts can come before
 `send` returns, twice, out of order, or never, so our own token is in every callback address and
-nothing is matched by the carrier's id alone. A channel never decides whether to try again.
+nothing is matched by the carrier's id alone, except where a carrier knows nothing else
+(`receipts_by_reference`). A channel never decides whether to try again.
 
 Every adapter passes `tests/channels/conformance.py`. Source: carriers.md §5.
 """
@@ -66,6 +67,9 @@ class Capabilities:
     """It tells a person from a machine that picks up."""
     receipts: bool = True
     """It says whether a message arrived."""
+    receipts_by_reference: bool = False
+    """Its receipts name no token of ours, only its own reference: `SendOutcome.reference` must be
+    what they say, down to the number. They are found by (carrier, reference)."""
     free_text: bool = True
     links_allowed: bool = True
     chars_max: int = 1600

@@ -50,7 +50,7 @@ from channels.gateway_account import (
     with_overrides,
 )
 from channels.gateway_answer import read_answer
-from channels.gateway_callback import CallbackReader, Remembered
+from channels.gateway_callback import CallbackReader
 from channels.gateway_profile import Proof
 from channels.gateway_proof import check_callback, read_networks, with_key
 from channels.gateway_reader import read_profile
@@ -119,7 +119,6 @@ class HttpGateway(PlainChannel):
         self._allowed = read_networks(allow_from)
         self._clock = clock
         self._reader = CallbackReader(self._profile, channel=name)
-        self._remembered = Remembered(self._profile)
         self._client = HttpClient(
             limits=limits,
             headers={
@@ -142,7 +141,7 @@ class HttpGateway(PlainChannel):
         try:
             built = build_send(self._profile, self._account, request, now, keyed=self._keyed)
             status, headers, body = await self._exchange(built)
-            outcome = read_answer(
+            return read_answer(
                 self._profile.answer,
                 status=status,
                 headers=headers,
@@ -155,8 +154,6 @@ class HttpGateway(PlainChannel):
             return outcome_of(fault)
         except (ClientError, TimeoutError, OSError) as error:
             return outcome_of(fault_of(error))
-        self._remembered.note(outcome.reference, request.token)
-        return outcome
 
     async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         """Ask what became of a message, where the profile says how. Empty: it was never seen."""
@@ -177,7 +174,7 @@ class HttpGateway(PlainChannel):
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Read a callback's receipts; one with replies gives an empty list."""
         self._check(request)
-        return [self._remembered.named(event) for event in self._reader.receipts(request)]
+        return self._reader.receipts(request)
 
     def parse_inbound(self, request: CallbackRequest) -> list[InboundEvent]:
         """Read a callback's replies; one with receipts gives an empty list."""

@@ -70,6 +70,7 @@ def capabilities_of(
         countries=limits.countries,
         inbound_countries=limits.inbound_countries if profile.inbound else frozenset(),
         receipts=profile.receipts is not None,
+        receipts_by_reference=_by_reference(profile),
         links_allowed=limits.links_allowed,
         chars_max=limits.chars_max,
         per_second=limits.per_second,
@@ -79,6 +80,13 @@ def capabilities_of(
         per_callee=per_callee,
         paces=(pace,) if sender_per_second > 0 else (),
     )
+
+
+def _by_reference(profile: Profile) -> bool:
+    """Whether its receipts are posted to one address and name no token of ours."""
+    rule = profile.receipts
+    named = rule is None or rule.token_field or "callback_url" in str(profile.send)
+    return not named and rule is not None and rule.reference is not None
 
 
 def web_address(given: str) -> str:

@@ -11,7 +11,6 @@ its numbers. It checks no proof (`gateway_proof` does) and decides nothing.
 
 import hashlib
 import json
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -33,8 +32,6 @@ log = structlog.get_logger(__name__)
 
 TEXT_CHARS_MAX = 2_000
 """Longer than any reply."""
-REMEMBERED_MAX = 100_000
-"""More than one warning sends; about 20 MB."""
 ANY_WORD = "*"
 
 
@@ -184,34 +181,6 @@ class CallbackReader:
         if not found:
             raise CallbackMalformed(f"the callback lacks {name}")
         return found
-
-
-class Remembered:
-    """Which message a reference is, for gateways whose receipts name no token of ours.
-
-    Only this process's sends, and only until it ends: another process's receipt, one from before a
-    restart, and one that overtakes its own send keep their reference and name no message. What is
-    lost is a "delivered"; answers and windows do not depend on it (DESIGN law 1).
-    """
-
-    def __init__(self, profile: Profile) -> None:
-        rule = profile.receipts
-        self._needed = rule is not None and rule.reference is not None and not rule.token_field
-        self._tokens: dict[str, str] = {}
-
-    def note(self, reference: str, token: str) -> None:
-        """Keep the token of a message that was taken; the oldest goes when there are too many."""
-        if not self._needed:
-            return
-        self._tokens[reference] = token
-        if len(self._tokens) > REMEMBERED_MAX:
-            del self._tokens[next(iter(self._tokens))]
-
-    def named(self, event: ReceiptEvent) -> ReceiptEvent:
-        """Return a receipt with the token that belongs to its reference, if it has none."""
-        if event.token or event.reference not in self._tokens:
-            return event
-        return replace(event, token=self._tokens[event.reference])
 
 
 def _records_or_none(rule: RecordRule, request: CallbackRequest) -> list[Record]:

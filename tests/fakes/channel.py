@@ -126,6 +126,8 @@ class FakeChannel(PlainChannel):
         self.post: Callable[[CallbackRequest], Awaitable[None]] | None = None
         """Brings an early receipt while `send` is still under way."""
         self.answers_lookups = True
+        self.group = ""
+        """One id that stands for all messages, each of which is known by it and its number."""
         self.before_send: Callable[[SendRequest], Awaitable[None]] | None = None
         """What happens elsewhere while the request is on its way."""
         self._clock = clock
@@ -267,7 +269,7 @@ class FakeChannel(PlainChannel):
             return []
         return [
             ReceiptEvent(
-                token=form["Reference"],
+                token="" if self.capabilities.receipts_by_reference else form["Reference"],
                 word=ReceiptWord(form["Word"]),
                 dedupe_key=f"{form['Sid']}:{form['Sequence']}",
                 reference=form["Sid"],
@@ -312,7 +314,8 @@ class FakeChannel(PlainChannel):
         return self._always or Accept()
 
     def _take(self, request: SendRequest) -> Taken:
-        taken = Taken(f"FK1{len(self.taken)}", request, self._clock())
+        sid = f"{self.group}:{request.to}" if self.group else f"FK1{len(self.taken)}"
+        taken = Taken(sid, request, self._clock())
         self.taken.append(taken)
         return taken
 

@@ -144,6 +144,7 @@ LEGAL: dict[type[SQLModel], dict[str, Any]] = {
         "text": "试",
         "sent_at": NOW,
     },
+    t.SendReferenceRow: {"carrier": "mas", "reference": "m1:139", "created_at": NOW},
     t.InboundPollRow: {"carrier": "twilio", "polled_until": NOW, "changed_at": NOW},
     t.RecordingRow: {
         "bulletin_id": 1,

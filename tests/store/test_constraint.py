@@ -89,7 +89,7 @@ CHECKS: dict[str, tuple[type[SQLModel], Changes, Changes]] = {
         {"state": "accepted"},
     ),
     "ck_inbound_kind": (t.InboundRow, {"kind": "receipt"}, {"kind": "x"}),
-    "ck_inbound_state": (t.InboundRow, {"state": "poison"}, {"state": "x"}),
+    "ck_inbound_state": (t.InboundRow, {"state": "parked"}, {"state": "x"}),
     "ck_answer_kind": (t.AnswerRow, {"kind": "help"}, {"kind": "yes"}),
     "ck_task_kind": (t.TaskRow, {"kind": "fix_number"}, {"kind": "x"}),
     "ck_task_state": (t.TaskRow, {"state": "moot"}, {"state": "x"}),
@@ -113,6 +113,11 @@ CHECKS: dict[str, tuple[type[SQLModel], Changes, Changes]] = {
     "ck_carrier_kind": (t.CarrierRow, {"kind": "voice"}, {"kind": "fax"}),
     "ck_test_send_purpose": (t.TestSendRow, {"purpose": "by_hand"}, {"purpose": "drill"}),
     "ck_test_send_state": (t.TestSendRow, {"state": "unknown"}, {"state": "planned"}),
+    "ck_send_reference_subject": (
+        t.SendReferenceRow,
+        {"attempt_id": 1},
+        {"attempt_id": 1, "test_id": 1},
+    ),
     "ck_worker_role": (t.WorkerRow, {"role": "web"}, {"role": "boss"}),
     "ck_ledger_tree_one": (t.LedgerTreeRow, {"id": 1}, {"id": 2}),
 }

@@ -18,6 +18,7 @@ from warnsvc.outbox.carrier import CarrierWatch
 from warnsvc.outbox.lane import Sent
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
+from warnsvc.service.reference import of_outcomes
 from warnsvc.service.step import save_case, still_wanted
 from warnsvc.store.attempt import (
     Claimed,
@@ -31,7 +32,9 @@ from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts
 from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.ledger import append_lines
+from warnsvc.store.pace import raise_filtered_alarms
 from warnsvc.store.port import StoreFault, Unit
+from warnsvc.store.reference import keep_references
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,11 @@ class Recorder:
         self._sent: list[Sent] = []
         self._any = asyncio.Event()
         self._watch = CarrierWatch(ctx, owner=owner)
+        self._by_reference = frozenset(
+            name
+            for name, channel in channels.items()
+            if channel.capabilities.receipts_by_reference
+        )
 
     def add(self, sent: Sent) -> None:
         """Keep what came of a send until it is written."""
@@ -132,12 +140,17 @@ class Recorder:
         now = self._ctx.clock.now()
         failed = _failed_calls(batch)
         postponed = [a for a, outcome, _ in batch if outcome.state == "planned"]
+        named = of_outcomes([o for _, o, _ in batch], self._by_reference)
         async with self._ctx.store.unit() as unit:
+            # References before bulletins, as everybody takes them. Though the lease may be lost:
+            # whoever's it is by now, this is what the carrier calls it.
+            waited = await keep_references(unit, named, now=now)
             await unit.lock_bulletins({*failed, *(a.bulletin_id for a in postponed)})
             needless = await _needless(unit, [a.id for a in postponed])
             batch = [(a, _cancelled(o) if a.id in needless else o, text) for a, o, text in batch]
             touched = await record_outcomes(unit, [o for _, o, _ in batch], owner=self._owner)
             await flag_numbers(unit, [o.attempt_id for _, o, _ in batch if _is_wrong(o)], now=now)
+            await raise_filtered_alarms(unit, _filtering(batch), now=now)
             told = batch if touched == len(batch) else await _as_it_is(unit, batch)
             await append_lines(unit, _lines(told, self._owner), now=now)
             answers = [_answer_fact(a, o, text, now) for a, o, text in batch if text]
@@ -145,7 +158,7 @@ class Recorder:
                 await insert_inbound(unit, answers)
             for bulletin_id, callout_ids in sorted(failed.items()):
                 await self._let_decide(unit, bulletin_id, callout_ids, now)
-        if failed or answers:
+        if failed or answers or waited:
             await self._ctx.store.wake(WAKE_WORK, WAKE_BOARD)
 
     async def _let_decide(
@@ -190,6 +203,11 @@ async def _as_it_is(unit: Unit, batch: list[_Recorded]) -> list[_Recorded]:
 
 def _cancelled(outcome: Outcome) -> Outcome:
     return outcome._replace(state="cancelled", due_at=None)
+
+
+def _filtering(batch: Sequence[_Recorded]) -> set[str]:
+    """Return the carriers that refused a text for what it says."""
+    return {o.carrier for _, o, _ in batch if o.error_class == ErrorClass.FILTERED and o.carrier}
 
 
 def _is_wrong(outcome: Outcome) -> bool:

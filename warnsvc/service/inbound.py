@@ -34,6 +34,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
+from warnsvc.service.reference import BY_REFERENCE, Nameless, find_nameless
 from warnsvc.service.reroute import is_from_before, reroute_refused
 from warnsvc.service.step import save_case
 from warnsvc.service.test_reply import tests_of_senders
@@ -51,6 +52,7 @@ from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import failure_of, load_case_for_callouts
 from warnsvc.store.inbound import count_try, mark, take_new
 from warnsvc.store.ledger import append_lines
+from warnsvc.store.pace import raise_filtered_alarms
 from warnsvc.store.port import Row, RowBusy, Unit
 from warnsvc.store.test_send import TestSend
 
@@ -170,8 +172,9 @@ async def _apply_batch(ctx: Context, *, only: int | None = None) -> int:
         facts = await take_new(unit, BATCH, only=only)
         if not facts:
             return 0
-        receipts = [_said(fact) for fact in facts if fact["kind"] == "receipt"]
         states: list[tuple[int, str, str]] = []
+        said = [_said(fact) for fact in facts if fact["kind"] == "receipt"]
+        receipts = await _named(unit, said, states, now)
         work: dict[int, _Work] = {}
         await _sort_answers(unit, [f for f in facts if f["kind"] == "answer"], work, states, now)
         # Bulletins before attempts, as everybody who decides takes them.
@@ -197,11 +200,33 @@ class _Receipt(NamedTuple):
     fact: Row
     word: ReceiptWord
     said: dict[str, Any]
+    attempt_id: int | None
 
 
 def _said(fact: Row) -> _Receipt:
     said = json.loads(fact["fact_json"])
-    return _Receipt(fact, ReceiptWord(said["word"]), said)
+    return _Receipt(fact, ReceiptWord(said["word"]), said, fact["attempt_id"])
+
+
+async def _named(
+    unit: Unit,
+    receipts: Sequence[_Receipt],
+    states: list[tuple[int, str, str]],
+    now: datetime,
+) -> list[_Receipt]:
+    """Find what those are about that name only their carrier's reference; return what remains to
+    be applied to attempts. References before bulletins, as everybody takes them."""
+    nameless = [Nameless(r.fact, r.said) for r in receipts if r.said.get(BY_REFERENCE)]
+    if not nameless:
+        return list(receipts)
+    found = await find_nameless(unit, nameless, now)
+    states += [(inbound_id, "applied", "the receipt of a test") for inbound_id in found.of_tests]
+    theirs = {one.fact["id"] for one in nameless}
+    return [
+        r._replace(attempt_id=found.attempts.get(r.fact["id"], r.attempt_id))
+        for r in receipts
+        if r.fact["id"] not in theirs or r.fact["id"] in found.attempts
+    ]
 
 
 _DECIDING = frozenset({ReceiptWord.HEARD, ReceiptWord.UNDELIVERED})
@@ -210,7 +235,7 @@ _DECIDING = frozenset({ReceiptWord.HEARD, ReceiptWord.UNDELIVERED})
 
 async def _decided_by(unit: Unit, receipts: Sequence[_Receipt]) -> set[int]:
     """Return the bulletins in which something may follow from these receipts."""
-    ids = {r.fact["attempt_id"] for r in receipts if r.word in _DECIDING and r.fact["attempt_id"]}
+    ids = {r.attempt_id for r in receipts if r.word in _DECIDING and r.attempt_id}
     attempts = await load_attempts(unit, sorted(ids)) if ids else {}
     return {attempt["bulletin_id"] for attempt in attempts.values()}
 
@@ -226,7 +251,7 @@ async def _sort_receipts(
     """Record what receipts say, and note whom a failure or a heard call is about."""
     if not facts:
         return
-    ids = sorted({f.fact["attempt_id"] for f in facts if f.fact["attempt_id"]})
+    ids = sorted({f.attempt_id for f in facts if f.attempt_id})
     attempts = await hold_attempts(unit, ids)
     state_now = {i: a["state"] for i, a in attempts.items()}
     receipts: dict[int, Receipt] = {}
@@ -234,8 +259,8 @@ async def _sort_receipts(
     wrong: list[int] = []
     told: dict[int, list[list[Any]]] = {}
     elsewhere = await reroute_refused(ctx, unit, _refused(facts, attempts), now)
-    for fact, word, said in facts:
-        attempt = attempts.get(fact["attempt_id"])
+    for fact, word, said, attempt_id in facts:
+        attempt = attempts.get(attempt_id) if attempt_id else None
         if attempt is None:
             states.append((fact["id"], "unmatched", "no such attempt"))
             continue
@@ -272,6 +297,12 @@ async def _sort_receipts(
             wrong.append(attempt["id"])
     await record_receipts(unit, receipts.values())
     await flag_numbers(unit, wrong, now=now)
+    filtering = {
+        fact["carrier"]
+        for fact, _, said, _ in facts
+        if said.get("error_class") == ErrorClass.FILTERED
+    }
+    await raise_filtered_alarms(unit, filtering, now=now)
     await raise_rungs(unit, rungs, now=now)
     await append_lines(
         unit,
@@ -287,12 +318,13 @@ def _refused(
     facts: Sequence[_Receipt], attempts: Mapping[int, Row]
 ) -> dict[int, tuple[Row, str]]:
     """Return what its carrier took and did not bring, and brought by none of these receipts."""
-    arrived = {f.fact["attempt_id"] for f in facts if _STATE_OF[f.word] == "delivered"}
+    arrived = {f.attempt_id for f in facts if _STATE_OF[f.word] == "delivered"}
     return {
         attempt["id"]: (attempt, str(said.get("error_class", "")))
-        for fact, word, said in facts
+        for fact, word, said, attempt_id in facts
         if word is ReceiptWord.UNDELIVERED
-        and (attempt := attempts.get(fact["attempt_id"])) is not None
+        and attempt_id
+        and (attempt := attempts.get(attempt_id)) is not None
         and attempt["id"] not in arrived
         and fact["carrier"] == attempt["carrier"]
     }

@@ -16,6 +16,7 @@ import structlog
 from channels.base import Channel, InboundEvent, ReceiptEvent
 from warnsvc.service.backlog import Backlog
 from warnsvc.service.context import WAKE_FACTS, Context
+from warnsvc.service.reference import BY_REFERENCE
 from warnsvc.service.test_word import TOKEN as TEST
 from warnsvc.spool_file import SpoolFault
 from warnsvc.store.inbound import Inbound, clean, insert_inbound
@@ -37,6 +38,8 @@ ATTEMPT = "attempt"
 def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datetime) -> Inbound:
     """Return a carrier's word as a fact; the same, whether it was posted to us or looked up."""
     said: dict[str, object] = {"word": event.word.value, "reference": clean(event.reference)}
+    if event.reference and not event.token and channel.capabilities.receipts_by_reference:
+        said[BY_REFERENCE] = True
     if event.error_class is not None:
         said["error_class"] = event.error_class.value
     if event.code:

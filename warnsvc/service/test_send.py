@@ -31,12 +31,14 @@ from channels.errors import ErrorClass
 from contacts.phone import PhoneError, to_e164
 from warnsvc.core.ledger import Line
 from warnsvc.core.refusal import Refusal
-from warnsvc.service.context import WAKE_BOARD, Context
+from warnsvc.service.context import WAKE_BOARD, WAKE_FACTS, Context
 from warnsvc.service.officer import actor
 from warnsvc.service.outgoing import callback_url
+from warnsvc.service.reference import of_test
 from warnsvc.service.test_word import TOKEN, after_send
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Unit
+from warnsvc.store.reference import Key, Subject, keep_references
 from warnsvc.store.test_send import (
     TestSend,
     add_test,
@@ -237,11 +239,15 @@ async def carry_out(
     except Exception:
         log.exception("test_send.adapter_failed", carrier=channel.name, test=test.id)
         said = SendOutcome(kind=OutcomeKind.UNKNOWN, error_class=ErrorClass.AMBIGUOUS)
+    named: dict[Key, Subject] = {}
+    if channel.capabilities.receipts_by_reference:
+        named = of_test(channel.name, said, test.id)
     async with ctx.store.unit() as unit:
+        waited = await keep_references(unit, named, now=ctx.clock.now())
         held = (await hold_tests(unit, [test.id]))[test.id]
         done = after_send(held, said, ctx.clock.now())
         await save_tests(unit, [done])
-    await ctx.store.wake(WAKE_BOARD)
+    await ctx.store.wake(WAKE_BOARD, *((WAKE_FACTS,) if waited else ()))
     return done, said
 
 

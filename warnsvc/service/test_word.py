@@ -76,11 +76,29 @@ async def take_words(
     async with ctx.store.unit() as unit:
         now = ctx.clock.now()
         held = await hold_tests(unit, sorted({test_id for test_id, _ in said}))
-        for test_id, event in said:
-            if test_id in held and held[test_id].carrier == channel.name:
-                held[test_id] = _after_word(held[test_id], event, now)
-        await save_tests(unit, list(held.values()))
+        theirs = {i: test for i, test in held.items() if test.carrier == channel.name}
+        await _save_words(unit, theirs, said, now)
     await ctx.store.wake(WAKE_BOARD)
+
+
+async def mark_received(
+    unit: Unit, said: Sequence[tuple[int, ReceiptEvent]], *, now: datetime
+) -> None:
+    """Write down receipts whose tests were found by their carriers' references (`reference`)."""
+    held = await hold_tests(unit, sorted({test_id for test_id, _ in said}))
+    await _save_words(unit, held, said, now)
+
+
+async def _save_words(
+    unit: Unit,
+    held: dict[int, TestSend],
+    said: Sequence[tuple[int, ReceiptEvent | InboundEvent]],
+    now: datetime,
+) -> None:
+    for test_id, event in said:
+        if test_id in held:
+            held[test_id] = _after_word(held[test_id], event, now)
+    await save_tests(unit, list(held.values()))
 
 
 def _after_word(test: TestSend, event: ReceiptEvent | InboundEvent, now: datetime) -> TestSend:

@@ -24,12 +24,14 @@ from warnsvc.core.pack import Rule
 from warnsvc.core.route import TAKES_A_COPY, next_after, with_refusal
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.intake import receipt_fact
+from warnsvc.service.reference import of_look_up
 from warnsvc.service.step import save_case, still_wanted
 from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts
 from warnsvc.store.inbound import Inbound, insert_inbound
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Row, RowBusy, Unit
+from warnsvc.store.reference import Key, Subject, keep_references
 from warnsvc.store.unknown import Settled, hold_unknowns, settle_unknowns
 
 log = structlog.get_logger(__name__)
@@ -78,6 +80,7 @@ async def resolve_unknowns(ctx: Context, looked_up: Iterable[LookedUp]) -> None:
 async def _resolve(ctx: Context, bulletin_id: int, some: Mapping[int, LookedUp]) -> None:
     async with ctx.store.unit() as unit:
         now = ctx.clock.now()
+        await keep_references(unit, _references(some.values()), now=now)
         await unit.lock_bulletins([bulletin_id])
         bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
         rows = await hold_unknowns(unit, sorted(some))
@@ -160,6 +163,15 @@ def _facts(ctx: Context, one: LookedUp, now: datetime) -> list[Inbound]:
     if one.seen and one.channel is not None:
         return [receipt_fact(ctx, one.channel, event, now) for event in one.seen]
     return []
+
+
+def _references(looked_up: Iterable[LookedUp]) -> dict[Key, Subject]:
+    """What a carrier's own references are about, where its receipts name nothing else."""
+    found: dict[Key, Subject] = {}
+    for one in looked_up:
+        if one.seen and one.channel and one.channel.capabilities.receipts_by_reference:
+            found |= of_look_up(one.channel.name, one.seen, one.attempt_id)
+    return found
 
 
 def _failed_calls(rows: Iterable[Row], moved: Iterable[Settled]) -> list[int]:

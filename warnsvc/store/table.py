@@ -340,6 +340,8 @@ class AttemptRow(SQLModel, table=True):
     """What the carrier counted it for: SMS parts, else 1; 0 before it was taken."""
     receipt_due_at: datetime | None = None
     """When a receipt that has not come is missing, and another carrier is tried."""
+    recalled_at: datetime | None = None
+    """When the carrier was asked to stop it, because the bulletin was lifted."""
 
 
 class InboundRow(SQLModel, table=True):
@@ -350,9 +352,17 @@ class InboundRow(SQLModel, table=True):
         UniqueConstraint("dedupe_key", name="uq_inbound_dedupe"),
         _words("kind", "receipt", "answer", name="ck_inbound_kind"),
         _words(
-            "state", "new", "applied", "unmatched", "poison", "settled", name="ck_inbound_state"
+            "state",
+            "new",
+            "applied",
+            "parked",
+            "unmatched",
+            "poison",
+            "settled",
+            name="ck_inbound_state",
         ),
         _partial("ix_inbound_new", "id", where="state = 'new'"),
+        _partial("ix_inbound_parked", "carrier", "awaits", where="state = 'parked'"),
         Index("ix_inbound_state", "state", "received_at"),
     )
 
@@ -362,7 +372,7 @@ class InboundRow(SQLModel, table=True):
     channel: str
     dedupe_key: str = Field(max_length=200)
     attempt_id: int | None = None
-    """From our own token in the callback address."""
+    """From our own token in the callback address, or found by the carrier's reference."""
     callout_id: int | None = None
     """From our own token in an answer link."""
     sender: str = ""
@@ -373,6 +383,8 @@ class InboundRow(SQLModel, table=True):
     state: str = "new"
     tries: int = 0
     note: str = ""
+    awaits: str = Field(default="", max_length=200)
+    """The reference that a parked receipt waits for."""
 
 
 class AnswerRow(SQLModel, table=True):
@@ -641,6 +653,27 @@ class TestSendRow(SQLModel, table=True):
     answered_at: datetime | None = None
     answer: str = ""
     officer_id: int | None = Field(default=None, foreign_key="officer.id")
+
+
+class SendReferenceRow(SQLModel, table=True):
+    """Which try a carrier's own reference is, for carriers whose receipts name nothing of ours.
+
+    With neither attempt nor test, a receipt has come before we knew: it waits (`parked`).
+    """
+
+    __tablename__ = "send_reference"
+    __table_args__ = (
+        CheckConstraint(
+            "attempt_id IS NULL OR test_id IS NULL", name="ck_send_reference_subject"
+        ),
+    )
+
+    carrier: str = Field(primary_key=True, max_length=40)
+    reference: str = Field(primary_key=True, max_length=200)
+    attempt_id: int | None = None
+    """No foreign key: it would hold the attempt's row, which receipts take later."""
+    test_id: int | None = None
+    created_at: datetime
 
 
 class InboundPollRow(SQLModel, table=True):

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from channels.base import OutcomeKind
+from channels.gateway import HttpGateway
 from tests.carriers.gateway.rigs import JsonRig, KannelRig, MasRig
-from tests.channels.conformance import ChannelConformance, Rig
+from tests.channels.conformance import ChannelConformance, Rig, receipts
 
 
 class TestKannelProfile(ChannelConformance):
@@ -27,6 +28,10 @@ class TestKannelProfile(ChannelConformance):
         assert rig.valid_until_received() == rig.now() + timedelta(minutes=2)
 
 
+FIRST = "0711140000m0001:13912345678"
+"""What a MAS calls its first message: the id of the batch, and the number."""
+
+
 class TestMasProfile(ChannelConformance):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[MasRig]:
@@ -41,22 +46,28 @@ class TestMasProfile(ChannelConformance):
 
         assert outcome.kind is OutcomeKind.ACCEPTED
 
-    async def test_a_receipt_of_a_send_that_nobody_remembers_keeps_its_reference(
-        self, rig: MasRig
-    ) -> None:
-        """Its receipts know no token: id of the batch and number name the message."""
-        outcome = await rig.channel.send(self.request(rig))
-        (callback, _) = await rig.receipts_of(self.request(rig, token="tok-0002"))
-        restarted = rig.make()
+    async def test_receipts_name_our_token_and_the_carriers_time(self, rig: Rig) -> None:
+        """They know no token: id of the batch and number name the message, in every process."""
+        callbacks = await rig.receipts_of(self.request(rig))
+        restarted = _restarted(rig)
 
-        (before,) = rig.channel.parse_receipts(callback)
-        (after,) = restarted.parse_receipts(callback)
+        events = receipts(rig, callbacks)
 
+        assert rig.channel.capabilities.receipts_by_reference
+        assert {(e.token, e.reference) for e in events} == {("", FIRST)}
+        assert all(e.happened_at == rig.now() for e in events)
+        assert [e for c in callbacks for e in restarted.parse_receipts(c)] == events
         await restarted.close()
-        assert outcome.reference == "0711140000m0001:13912345678"
-        assert before.reference == after.reference == "0711140000m0002:13912345678"
-        assert (before.token, after.token) == ("tok-0002", "")
-        assert before.dedupe_key == after.dedupe_key
+
+    async def test_a_receipt_can_be_read_before_its_send_has_returned(self, rig: Rig) -> None:
+        """What it is about is known when the outcome is written: the receipt waits for that."""
+        (callback, _) = await rig.receipts_of(self.request(rig))
+        outcome = await rig.channel.send(self.request(rig, token="tok-0002"))
+
+        (event,) = rig.channel.parse_receipts(callback)
+
+        assert (event.token, event.reference) == ("", FIRST)
+        assert outcome.reference == FIRST.replace("m0001", "m0002")
 
 
 class TestJsonProfile(ChannelConformance):
@@ -66,3 +77,9 @@ class TestJsonProfile(ChannelConformance):
         await rig.start()
         yield rig
         await rig.close()
+
+
+def _restarted(rig: Rig) -> HttpGateway:
+    """The same channel in a process that has sent nothing."""
+    assert isinstance(rig, MasRig)
+    return rig.make()

@@ -1,7 +1,7 @@
 """What real carriers need: where a send was refused, fields beside a text, tests, recordings.
 
 Revision 0003, on which a program of 0002 may go on working: it only adds columns that have a
-default, tables, and two kinds of alarm.
+default, tables, two kinds of alarm and a state of facts that a program of 0002 leaves alone.
 """
 
 import sqlalchemy as sa
@@ -30,11 +30,12 @@ ALARM_KINDS = (
     "canary",
     "filtered",
 )
+INBOUND_STATES = ("new", "applied", "parked", "unmatched", "poison", "settled")
 TEST_STATES = ("sending", "unknown", "accepted", "delivered", "undelivered", "failed")
 
 
 def upgrade() -> None:
-    """Add four columns, an index, four tables and two kinds of alarm."""
+    """Add six columns, two indexes, five tables, two kinds of alarm and a state of facts."""
     op.add_column(
         "message", sa.Column("fields_json", sa.String(), nullable=False, server_default="{}")
     )
@@ -44,6 +45,7 @@ def upgrade() -> None:
     op.add_column(
         "attempt", sa.Column("parts", sa.Integer(), nullable=False, server_default="0")
     )
+    op.add_column("attempt", sa.Column("recalled_at", INSTANT, nullable=True))
     op.add_column("attempt", sa.Column("receipt_due_at", INSTANT, nullable=True))
     op.create_index(
         "ix_attempt_receipt",
@@ -58,6 +60,7 @@ def upgrade() -> None:
     _make_carrier()
     _make_test_send()
     _make_recording()
+    _make_send_reference()
     op.create_table(
         "inbound_poll",
         sa.Column("carrier", sa.String(length=40), primary_key=True),
@@ -120,6 +123,33 @@ def _make_recording() -> None:
         sa.Column("uploaded_at", INSTANT, nullable=False),
         sa.Column("uploaded_by", sa.Integer(), sa.ForeignKey("officer.id"), nullable=True),
         sa.Column("sound", sa.LargeBinary(), nullable=False),  # last: reading others skips it
+    )
+
+
+def _make_send_reference() -> None:
+    op.create_table(
+        "send_reference",
+        sa.Column("carrier", sa.String(length=40), primary_key=True),
+        sa.Column("reference", sa.String(length=200), primary_key=True),
+        sa.Column("attempt_id", sa.Integer(), nullable=True),
+        sa.Column("test_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.CheckConstraint(
+            "attempt_id IS NULL OR test_id IS NULL", name="ck_send_reference_subject"
+        ),
+    )
+    with op.batch_alter_table("inbound") as inbound:
+        inbound.add_column(
+            sa.Column("awaits", sa.String(length=200), nullable=False, server_default="")
+        )
+        inbound.drop_constraint("ck_inbound_state", type_="check")
+        inbound.create_check_constraint("ck_inbound_state", _among("state", INBOUND_STATES))
+    op.create_index(
+        "ix_inbound_parked",
+        "inbound",
+        ["carrier", "awaits"],
+        sqlite_where=sa.text("state = 'parked'"),
+        postgresql_where=sa.text("state = 'parked'"),
     )
 
 
