@@ -17,6 +17,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.core.route import ELSEWHERE, next_after, refused_of, with_refusal
 from warnsvc.service.context import WAKE_WORK, Context
 from warnsvc.service.step import still_wanted
+from warnsvc.store.attempt import load_reasons
 from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Row, RowBusy, Unit
 from warnsvc.store.reroute import (
@@ -63,11 +64,17 @@ async def reroute_refused(
     if not may:
         return set()
     languages = await languages_of(unit, [row["message_id"] for row in may.values()])
+    wanted = {
+        row["id"]
+        for row in await load_reasons(unit, sorted(may))
+        if still_wanted(row["purpose"], row["bulletin_state"], row["callout_state"])
+    }
     going = {
         i: row
         for i, row in may.items()
         if row["state"] == "accepted"
         and row["valid_until"] > now
+        and i in wanted
         and next_carrier(ctx, row, languages[row["message_id"]]) is not None
     }
     await _send_on(unit, [(row, refused[i][1]) for i, row in going.items()], now)
