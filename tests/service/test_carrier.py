@@ -421,6 +421,8 @@ def test_every_adapter_has_a_form_with_its_secrets_apart() -> None:
     assert (sms["previous_secret"].secret, sms["previous_secret"].required) == (True, False)
     assert (sms["per_second"].type, sms["per_second"].default) == (ParameterType.NUMBER, "50.0")
     assert sms["links_allowed"].type is ParameterType.YES_NO
+    shared = {p.name: p for p in forms["webhook"].parameters}["shared_secret"]
+    assert (shared.type, shared.secret) == (ParameterType.YES_NO, False), "it asks, and holds none"
 
 
 def test_every_parameter_that_must_be_given_can_be_typed_and_is_explained() -> None:

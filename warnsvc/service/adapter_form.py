@@ -55,7 +55,7 @@ HELP: Mapping[str, str] = {
     "time_limit_seconds": mark("一通电话最长几秒。"),
     "machine_detection": mark("怎样识别语音信箱；不写表示不识别。"),
     "settle_seconds": mark("发出几秒后才去查结果不明的短信。"),
-    "shared_secret": mark("存放所有接口共用密钥的文件的路径。"),
+    "shared_secret": mark("所有接口仍用通道的同一个密钥，像以前那样；否则各有各的。"),
     CANARY_TO: mark("定时试发的测试号码（如 +8613…）或 https 地址；不写就不试发。"),
     CANARY_MINUTES: mark("每隔几分钟试发一次；0 表示不试发。"),
     "secret": mark("存放密钥的文件的路径；密钥本身不进数据库。"),
@@ -140,7 +140,7 @@ def _parameters(given: inspect.Parameter) -> list[Parameter]:
         return []
     if given.name == "secrets":  # two of them while one is being replaced
         return [_secret("secret", required=required), _secret("previous_secret", required=False)]
-    if _SECRET.search(given.name):
+    if _SECRET.search(given.name) and given.annotation is not bool:  # not a question about one
         return [_secret(given.name, required=required)]
     read = _type_of(given)
     if read is None:

@@ -90,7 +90,7 @@ PARAMETER: dict[str, str] = {
     "ring_seconds": mark("响铃多少秒"),
     "time_limit_seconds": mark("一通电话最多多少秒"),
     "machine_detection": mark("识别语音信箱"),
-    "shared_secret": mark("所有接口共用的密钥"),
+    "shared_secret": mark("所有接口共用一个密钥"),
     "canary_to": mark("试发号码"),
     "canary_minutes": mark("每隔多少分钟试发一次"),
 }
