@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from warnsvc.core.route import (
     RouteRule,
+    forgiven,
     left,
     next_after,
     refused_of,
@@ -64,6 +65,14 @@ def test_shares_keep_to_routes_room_and_probes(
         assert given_.count(name) <= many
     for name, many in probes.items():
         assert given_.count(name) <= many
+
+
+def test_only_passing_reasons_are_forgiven() -> None:
+    refused_by = with_refusal(with_refusal("", "a", why="down"), "b", why="filtered")
+
+    assert refused_of(refused_by) == {"a", "b"}
+    assert refused_of(forgiven(refused_by)) == {"b"}
+    assert forgiven("") == ""
 
 
 def test_a_full_carrier_is_waited_for() -> None:

@@ -19,6 +19,10 @@ RECEIPT_SECONDS_MAX = 3_600
 ELSEWHERE = frozenset({"unroutable", "filtered", "config", "down", "expired", "other"})
 """Classes of errors that are this carrier's, and perhaps not the next one's. A number that does not
 exist, a phone that is off or a person who has opted out is the same for all of them."""
+PASSING = frozenset({"down", "throttled", "config"})
+"""Refusals that say nothing of the text: once nobody else is left, who gave one is asked again."""
+_MARK = "~"
+"""Behind a name in `refused_by`: for a passing reason."""
 TAKES_A_COPY = frozenset({"sms", "webhook"})
 """Channels on which a second copy does no harm."""
 
@@ -64,14 +68,20 @@ def left(route: Sequence[str], refused_by: str) -> list[str]:
 
 def refused_of(refused_by: str) -> frozenset[str]:
     """Read what is stored with a send."""
-    return frozenset(refused_by.split(",")) if refused_by else frozenset()
+    return frozenset(name.rstrip(_MARK) for name in refused_by.split(",") if name)
 
 
-def with_refusal(refused_by: str, carrier: str) -> str:
-    """Return it with one more carrier."""
+def with_refusal(refused_by: str, carrier: str, *, why: str = "") -> str:
+    """Return it with one more carrier. `why`: the class of the error."""
     if carrier in refused_of(refused_by):
         return refused_by
-    return f"{refused_by},{carrier}" if refused_by else carrier
+    name = carrier + _MARK if why in PASSING else carrier
+    return f"{refused_by},{name}" if refused_by else name
+
+
+def forgiven(refused_by: str) -> str:
+    """Return it without those who refused for a passing reason."""
+    return ",".join(name for name in refused_by.split(",") if not name.endswith(_MARK))
 
 
 def next_after(route: Sequence[str], refused_by: str, carrier: str) -> str | None:

@@ -3,22 +3,25 @@
     circuit closed ──► as many as its buckets have slots for
     circuit open   ──► nothing until its probe is due, then one, to find out
     no slots       ──► nothing until the buckets open again
+    a long pause   ──► as if it were broken: the next carrier has the work
 
 Made for one claim, inside its unit: circuits and buckets are held until it commits. It decides
 nothing: `core.circuit`, `core.pace` and `core.route` do.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from channels.base import Channel
 from warnsvc.core.circuit import Circuit
 from warnsvc.core.pace import Bucket, open_units, opens_at
 from warnsvc.core.route import share
-from warnsvc.outbox.lane import Lane
+from warnsvc.outbox.lane import LONG_PAUSE_SECONDS, Lane
 from warnsvc.service.fleet import Fleet
 from warnsvc.store.pace import hold_buckets, hold_circuit, load_circuits
 from warnsvc.store.port import Unit
+
+LONG_PAUSE = timedelta(seconds=LONG_PAUSE_SECONDS)
 
 
 class Doors:
@@ -39,10 +42,18 @@ class Doors:
         self._probes = {
             name: many for name, many in probes.items() if many and self._units(name, now)
         }
-        self._room = {name: self._units(name, now) for name in self._lanes if name not in circuits}
+        self._room = {
+            name: self._units(name, now)
+            for name in self._lanes
+            if name not in circuits and not self._pauses(name, now)
+        }
 
     def _units(self, name: str, now: datetime) -> int:
         return open_units(self.buckets_of(name), now)
+
+    def _pauses(self, name: str, now: datetime) -> bool:
+        """Whether it has asked for so long a pause that others had better do its work."""
+        return opens_at(self.buckets_of(name), now) > now + LONG_PAUSE
 
     def limit(self, fleet: Fleet, kind: str) -> int:
         """How many may be claimed: what the carriers that come first in their routes can take."""

@@ -16,7 +16,7 @@ import structlog
 
 from channels.base import Channel, OutcomeKind, SendOutcome, SendRequest
 from channels.errors import ErrorClass
-from warnsvc.core.route import ELSEWHERE, TAKES_A_COPY, next_after, with_refusal
+from warnsvc.core.route import ELSEWHERE, TAKES_A_COPY, forgiven, next_after, with_refusal
 from warnsvc.service.context import Context
 from warnsvc.service.outgoing import Spoken, compose
 from warnsvc.store.attempt import Claimed, Outcome
@@ -200,8 +200,18 @@ class Lane:
             error_class=said.error_class.value if said.error_class else None,
             error_text=clean(f"{said.code} {said.reason}".strip()) or None,
             due_at=due_at,
-            refused_by=with_refusal(attempt.refused_by, carrier) if onward else None,
+            refused_by=self._refused_by(attempt, said, onward=onward),
         )
+
+    def _refused_by(self, attempt: Claimed, said: SendOutcome, *, onward: bool) -> str | None:
+        """Who is passed over next time; None: as before.
+
+        Where nobody is left, the route begins anew with those whose reason may have passed.
+        """
+        if onward:
+            why = said.error_class.value if said.error_class else ""
+            return with_refusal(attempt.refused_by, self.name, why=why)
+        return forgiven(attempt.refused_by) if said.kind is OutcomeKind.THROTTLED else None
 
     def _onward(self, load: Load) -> str | None:
         """The carrier that is tried when this one does not take it, if there is one."""

@@ -48,8 +48,13 @@ def next_carrier(ctx: Context, attempt: Row, language: str) -> str | None:
 
 
 def is_from_before(attempt: Row, carrier: str, state: str) -> bool:
-    """Whether a receipt is a former carrier's, and says nothing that still matters."""
-    return state != "delivered" and carrier in refused_of(attempt["refused_by"])
+    """Whether a receipt is a former carrier's, and says nothing that still matters.
+
+    One that has refused may get it again when nobody else is left; then it is no former one.
+    """
+    if state == "delivered" or carrier not in refused_of(attempt["refused_by"]):
+        return False
+    return bool(attempt["state"] == "planned" or attempt["carrier"] != carrier)
 
 
 async def reroute_refused(
@@ -125,7 +130,9 @@ async def _send_on(unit: Unit, going: Sequence[tuple[Row, str]], now: datetime) 
     await reroute(
         unit,
         [
-            Rerouted(row["id"], now, with_refusal(row["refused_by"], row["carrier"]), why)
+            Rerouted(
+                row["id"], now, with_refusal(row["refused_by"], row["carrier"], why=why), why
+            )
             for row, why in going
         ],
     )
