@@ -10,6 +10,7 @@ import structlog
 from channels.base import Channel, Inquiry, ReceiptEvent
 from warnsvc.outbox.claim import Claimer
 from warnsvc.outbox.lane import Lane
+from warnsvc.outbox.recall import recall
 from warnsvc.outbox.record import RECORD_EVERY_SECONDS, Recorder
 from warnsvc.service.context import Context
 from warnsvc.service.unknown import LookedUp, resolve_unknowns
@@ -23,6 +24,8 @@ IDLE_SECONDS = 1.0
 NAP_SECONDS = 0.005
 """The shortest wait for a slot: shorter ones cost more than they save."""
 RESOLVE_BATCH = 100
+RECALL_SECONDS = 2.0
+"""How often it is looked whether something was lifted whose calls wait at a carrier."""
 
 
 def _always(_claimed_at: datetime) -> bool:
@@ -84,6 +87,7 @@ class Outbox:
             group.create_task(self._claim_forever(), name="outbox-claim")
             group.create_task(self._recorder.run(), name="outbox-record")
             group.create_task(self._resolve_forever(), name="outbox-resolve")
+            group.create_task(self._recall_forever(), name="outbox-recall")
             for lane in self._lanes.values():
                 for n in range(lane.concurrency):
                     group.create_task(lane.send_forever(), name=f"outbox-{lane.name}-{n}")
@@ -149,6 +153,18 @@ class Outbox:
                 await self.resolve()
             except StoreFault as fault:
                 log.error("outbox.resolve_failed", error=str(fault))
+
+    async def _recall_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RECALL_SECONDS)
+            try:
+                await self.recall()
+            except StoreFault as fault:
+                log.error("outbox.recall_failed", error=str(fault))
+
+    async def recall(self) -> int:
+        """Take back calls about what is over; returns how many. Raises StoreFault."""
+        return await recall(self._ctx, self._channels)
 
     async def resolve(self) -> int:
         """Look up the unknowns that are due; returns how many."""

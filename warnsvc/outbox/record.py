@@ -205,6 +205,11 @@ def _cancelled(outcome: Outcome) -> Outcome:
     return outcome._replace(state="cancelled", due_at=None)
 
 
+def _is_passed_on(attempt: Claimed, outcome: Outcome) -> bool:
+    was, is_ = attempt.refused_by, outcome.refused_by
+    return outcome.state == "planned" and is_ is not None and len(is_) > len(was)
+
+
 def _filtering(batch: Sequence[_Recorded]) -> set[str]:
     """Return the carriers that refused a text for what it says."""
     return {o.carrier for _, o, _ in batch if o.error_class == ErrorClass.FILTERED and o.carrier}
@@ -230,7 +235,7 @@ def _rerouted(batch: Sequence[_Recorded], owner: str) -> list[Line]:
     """Say who would not take what, and why the next carrier is tried."""
     told: dict[tuple[int, str, str], list[list[int]]] = {}
     for attempt, outcome, _ in batch:
-        if outcome.refused_by is not None and outcome.state == "planned":
+        if _is_passed_on(attempt, outcome):
             key = attempt.bulletin_id, outcome.carrier, outcome.error_class or ""
             told.setdefault(key, []).append([attempt.id, attempt.callout_id])
     return [
