@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from channels.base import Channel, ReceiptEvent
+from channels.errors import ErrorClass
 from warnsvc.core.bulletin import Bulletin
 from warnsvc.core.ledger import Line
 from warnsvc.core.pack import Rule
@@ -98,7 +99,10 @@ async def _resolve(ctx: Context, bulletin_id: int, some: Mapping[int, LookedUp])
         ]
         await settle_unknowns(unit, settled)
         moved = [one for one in settled if one.state != "unknown"]
-        await append_lines(unit, [_line(bulletin_id, one) for one in moved], now=now)
+        lines = [_line(bulletin_id, one) for one in moved]
+        lines += [_onward(bulletin_id, row) for row, s in zip(rows, settled, strict=True)
+                  if s.refused_by is not None]  # fmt: skip
+        await append_lines(unit, lines, now=now)
         await insert_inbound(unit, [f for row in rows for f in _facts(ctx, some[row["id"]], now)])
         failed = _failed_calls(rows, moved)
         if failed:
@@ -194,6 +198,16 @@ async def _tell(
     )
     case.attempts_failed(callout_ids)
     await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
+
+
+def _onward(bulletin_id: int, row: Row) -> Line:
+    """Say whose silence it was that the next carrier is tried for."""
+    return Line(
+        act="attempt.rerouted",
+        bulletin_id=bulletin_id,
+        why=ErrorClass.AMBIGUOUS.value,
+        data={"carrier": row["carrier"], "attempts": [[row["id"], row["callout_id"]]]},
+    )
 
 
 def _line(bulletin_id: int, one: Settled) -> Line:
