@@ -260,7 +260,7 @@ class TwilioVoice(TwilioChannel):
         match step.get("step"):
             case "key":
                 return _document(twiml.thanks_document(language, step.get("key", "")))
-            case "said" if key in {twiml.RECEIVED, twiml.REFUSED}:
+            case "said" if key in twiml.ANSWERS:
                 # By a step of its own, so that Twilio tells us that the call has done its work.
                 return _document(
                     twiml.redirect_document(address(url, step="key", key=key, l=language))
@@ -343,7 +343,7 @@ class TwilioVoice(TwilioChannel):
     def _is_to_repeat(self, form: Mapping[str, str], step: Mapping[str, str]) -> bool:
         """9 and keys that mean nothing repeat the message; silence does a few times."""
         key, played = form.get("Digits", ""), _round(step)
-        if step.get("step") != "said" or key in {twiml.RECEIVED, twiml.REFUSED}:
+        if step.get("step") != "said" or key in twiml.ANSWERS:
             return False
         if form.get("CallStatus") in ENDED or form.get("AnsweredBy") in MACHINES:
             return False

@@ -3,8 +3,8 @@
     message ──► <Gather> pause, the words, wait for a key </Gather>
                  key, or the end of the message ──► our callback ──► thanks | again | end
 
-A language that Twilio can speak is spoken (<Say>); any other is played from a recording (<Play>),
-which carries its own prompt: a Uyghur listener never hears an English machine. `finishOnKey` is
+A recording is played (<Play>) and carries its own prompt; otherwise the words are spoken (<Say>) in
+a language that Twilio can speak: a Uyghur listener never hears an English machine. `finishOnKey` is
 empty, because otherwise # would end the message and look like having heard it out. The library
 writes and escapes the documents. It never asks anybody and never sees a phone number.
 """
@@ -22,8 +22,9 @@ KEY_SECONDS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 1
 """A phone needs a moment to reach the ear."""
 
-RECEIVED, REFUSED, AGAIN = "1", "2", "9"
-"""The keys that the message itself names."""
+RECEIVED, REFUSED, HELP, AGAIN = "1", "2", "4", "9"
+"""The keys that the message itself names; each means what it means in a text."""
+ANSWERS: Final = frozenset({RECEIVED, REFUSED, HELP})
 
 CONTENT_TYPE: Final = "text/xml"
 
@@ -37,20 +38,23 @@ class Spoken:
     """When the message itself is not at hand."""
     thanks: str
     refused: str
+    help: str
 
 
 SPOKEN: Final[Mapping[str, Spoken]] = {
     "zh": Spoken(
         locale="zh-CN",
-        prompt="收到预警请按1，无法到岗请按2。",
+        prompt="收到预警请按1，无法到岗请按2，需要支援请按4。",
         thanks="已记录您收到预警。谢谢，再见。",
         refused="已记录。值班室会另作安排。再见。",
+        help="已记录您需要支援，值班室已收到。再见。",
     ),
     "en": Spoken(
         locale="en-US",
-        prompt="Press 1 received, 2 cannot act.",
+        prompt="Press 1 received, 2 cannot act, 4 need help.",
         thanks="Your answer is recorded. Thank you. Goodbye.",
         refused="Recorded. The duty desk will see to it. Goodbye.",
+        help="Recorded: you need help. The duty desk has it. Goodbye.",
     ),
 }
 """By our language. Uyghur and Kazakh are missing because Twilio has no voice for them."""
@@ -78,10 +82,10 @@ def message_document(message: Message, *, action: str) -> str:
     response, gather = _asking(action)
     gather.pause(length=FIRST_PAUSE_SECONDS)
     spoken = SPOKEN.get(message.language)
-    if spoken is not None:
-        gather.say(_clean(message.text), language=spoken.locale)
-    else:
+    if message.audio_url or spoken is None:  # somebody's voice is better than a machine's
         gather.play(message.audio_url)
+    else:
+        gather.say(_clean(message.text), language=spoken.locale)
     response.append(gather)
     return _written(response)
 
@@ -102,7 +106,7 @@ def thanks_document(language: str, key: str) -> str:
     response = VoiceResponse()
     spoken = SPOKEN.get(language)
     if spoken is not None:
-        said = spoken.refused if key == REFUSED else spoken.thanks
+        said = {REFUSED: spoken.refused, HELP: spoken.help}.get(key, spoken.thanks)
         response.say(said, language=spoken.locale)
     response.hangup()
     return _written(response)

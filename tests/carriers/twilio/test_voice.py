@@ -318,7 +318,7 @@ async def test_while_our_database_is_away_the_message_is_said_and_a_key_still_co
     assert [text for _, text in Told(voice).answers] == ["1"]
     assert heard(voice) == [
         request_for(voice).text,
-        "收到预警请按1，无法到岗请按2。",
+        "收到预警请按1，无法到岗请按2，需要支援请按4。",
         "已记录您收到预警。谢谢，再见。",
     ]
 
