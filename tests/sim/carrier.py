@@ -51,20 +51,21 @@ class Copy:
 class Carrier:
     """One carrier account as it really is."""
 
-    def __init__(self, world: "World", kind: ChannelKind) -> None:
+    def __init__(self, world: "World", kind: ChannelKind, name: str) -> None:
         plan = world.plan
-        self.world, self.kind = world, kind
-        self.name = f"fake-{kind.value}"
+        self.world, self.kind, self.name = world, kind, name
+        self.short = name.removeprefix("fake-")
+        """Its name in traces: that of its kind, where it is the only one."""
         self.capabilities = Capabilities(
             kind=kind,
             inbound_countries=frozenset("*"),
             dtmf=kind is ChannelKind.VOICE,
             per_second=plan.per_second,
             lines=30 if kind is ChannelKind.VOICE else 0,
-            can_lookup=kind.value in plan.lookups,
+            can_lookup=not {kind.value, name}.isdisjoint(plan.lookups),
         )
-        self.faults = [f for f in plan.faults if f.channel in {"*", kind.value}]
-        self.random = random.Random(f"{plan.seed}:{kind.value}")
+        self.faults = [f for f in plan.faults if f.channel in {"*", kind.value, name}]
+        self.random = random.Random(f"{plan.seed}:{self.short}")
         self.copies: dict[str, list[Copy]] = {}
         self.starts: list[float] = []
         """When requests came, for the rate."""
@@ -107,7 +108,7 @@ class Carrier:
         back: float,
     ) -> None:
         outcome, taken = self._outcome(request, fault, detail)
-        self.world.note("carrier", self.kind.value, request.token[:8], outcome.kind.value, fault)
+        self.world.note("carrier", self.short, request.token[:8], outcome.kind.value, fault)
         if taken:
             outcome = self._take(request, outcome)
         if fault == "lost_answer":
@@ -124,7 +125,7 @@ class Carrier:
             return _refused(ErrorClass.EXPIRED), False
         match fault:
             case "throttle":
-                pause = round(self.random.uniform(0.2, 6.0), 3)
+                pause = float(detail or round(self.random.uniform(0.2, 6.0), 3))
                 return SendOutcome(
                     kind=OutcomeKind.THROTTLED, error_class=ErrorClass.THROTTLED, retry_after=pause
                 ), False
@@ -149,7 +150,7 @@ class Carrier:
 
     def _take(self, request: SendRequest, outcome: SendOutcome) -> SendOutcome:
         self._serial += 1
-        copy = Copy(f"{self.kind.value.upper()}{self._serial}", request, self.world.now())
+        copy = Copy(f"{self.short.upper()}{self._serial}", request, self.world.now())
         self.copies.setdefault(request.token, []).append(copy)
         reply = self.world.people.gets(self, copy)
         if outcome.kind is not OutcomeKind.ACCEPTED:

@@ -41,6 +41,13 @@ class Watch:
     """Attempt → when it was last claimed, by whom, until when, how often it had been sent."""
     requests: Counter[int] = field(default_factory=Counter)
     resends: Counter[int] = field(default_factory=Counter)
+    rerouted: Counter[int] = field(default_factory=Counter)
+    """Attempt → how often one carrier took it, and another was then given it."""
+    refused: dict[int, dict[str, bool]] = field(default_factory=dict)
+    """Attempt → the carriers of which it is committed that they did not bring it home, and whether
+    their reason may pass."""
+    took: dict[int, set[str]] = field(default_factory=dict)
+    """Call → the carriers that took it, or may have, and have not said that it was in vain."""
     unknown_since: dict[int, float] = field(default_factory=dict)
     over: dict[int, float] = field(default_factory=dict)
     """Callout → since when nobody wants to call him."""
@@ -51,7 +58,7 @@ class Watch:
     deadline: dict[int, float] = field(default_factory=dict)
     leaves: list[bytes] = field(default_factory=list)
     parts: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
-    """Channel → when requests started, and what they weigh."""
+    """Carrier → when requests started, and what they weigh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +125,9 @@ def at_end(number: int) -> Callable[[Ended], Ended]:
 
 
 def copies_of(world: "World", attempt: Any) -> int:
-    """Return how many copies of an attempt its carrier took."""
-    carrier = world.carriers[attempt["channel"]]
-    return len(carrier.copies.get(token_of(attempt["id"]), ()))
+    """Return how many copies of an attempt the carriers of its channel took."""
+    token = token_of(attempt["id"])
+    return sum(len(c.copies.get(token, ())) for c in world.carriers_of(attempt["channel"]))
 
 
 def token_of(attempt_id: int) -> str:

@@ -7,7 +7,7 @@ what carriers were asked and at what is committed.
 import json
 from typing import TYPE_CHECKING
 
-from channels.base import OutcomeKind
+from channels.base import OutcomeKind, SendOutcome
 from channels.errors import ErrorClass
 from channels.segment import count
 from tests.fakes import invariant as story
@@ -50,40 +50,63 @@ def each_claim_is_sent_once(world: "World", start: Start) -> Faults:
 def copies_are_few(world: "World", end: story.World) -> Faults:
     """10 E: at most one copy, and one for each time it was sent again without knowing."""
     for attempt in end.attempts:
-        copies, allowed = copies_of(world, attempt), 1 + world.watch.resends[attempt["id"]]
+        number, watch = attempt["id"], world.watch
+        copies, allowed = copies_of(world, attempt), 1 + watch.resends[number] + watch.rerouted[number]
         if copies > allowed:
-            yield f"attempt {attempt['id']} reached its carrier {copies} times, not {allowed}"
+            yield f"attempt {number} reached its carriers {copies} times, not {allowed}"
 
 
 @at_commit(11, "attempt")
 def sent_again_only_with_reason(world: "World", step: Step) -> Faults:
     """11 S: again after a definite refusal, or an unknown that stayed one past its time."""
     watch = world.watch
+    just_claimed: set[int] = set()
     for old, new in step.of("attempt"):
         before = None if old is None else old.state
-        if new.state == "planned" and before == "sending":
+        if new.state == "sending" and before == "planned":
+            just_claimed.add(new.id)
+        elif new.state == "planned" and new.id in just_claimed:
+            just_claimed.remove(new.id)  # Put back in the same commit: it never left us.
+        elif new.state == "planned" and before == "sending":
             yield from _put_off(world, new)
         elif new.state == "planned" and before == "unknown":
             watch.resends[new.id] += 1
-            yield from _sent_once_more(world, step, new)
+            yield from _sent_once_more(world, step, old, new)
         if new.state == "unknown" and before != "unknown":
             watch.unknown_since[new.id] = step.at
         if old is None and new.purpose == "call" and new.number > 1:
             yield from _one_more_round(world, step, new)
 
 
+_OF_THE_CARRIER = frozenset({"unroutable", "filtered", "config", "down", "other"})
+"""Refusals that say nothing of the number: another carrier may take it."""
+LONG_PAUSE_SECONDS = 30.0
+"""Who asks for a longer pause than this has refused."""
+
+
+def is_anothers(world: "World", attempt: Row, said: SendOutcome) -> bool:
+    """Whether a carrier did not take it for a reason of its own, where there is another."""
+    if len(world.carriers_of(attempt.channel)) == 1:
+        return False
+    if said.kind is OutcomeKind.THROTTLED:
+        return said.error_class is ErrorClass.DOWN or said.retry_after > LONG_PAUSE_SECONDS
+    return said.kind is OutcomeKind.REJECTED and said.error_class in _OF_THE_CARRIER
+
+
 def _put_off(world: "World", attempt: Row) -> Faults:
     if world.watch.requests[attempt.id] == world.watch.claim[attempt.id][3]:
         return  # It never left us.
-    said = world.carriers[attempt.channel].last_outcome.get(token_of(attempt.id))
+    said = world.carrier_of(attempt).last_outcome.get(token_of(attempt.id))
     if said is None or not (
-        said.kind is OutcomeKind.THROTTLED or said.error_class is ErrorClass.CONFIG
+        said.kind is OutcomeKind.THROTTLED
+        or said.error_class is ErrorClass.CONFIG
+        or is_anothers(world, attempt, said)
     ):
         yield f"attempt {attempt.id} is planned again after {said and said.kind}"
 
 
-def _sent_once_more(world: "World", step: Step, attempt: Row) -> Faults:
-    carrier = world.carriers[attempt.channel]
+def _sent_once_more(world: "World", step: Step, before: Row, attempt: Row) -> Faults:
+    carrier = world.carrier_of(before)
     since = world.watch.unknown_since.get(attempt.id, 0.0)
     at, seen = carrier.last_lookup.get(token_of(attempt.id), (-1.0, None))
     if seen == [] and at >= since:
@@ -133,9 +156,13 @@ def note_who_is_wanted(world: "World", step: Step) -> Faults:
             watch.ended.setdefault(new.id, step.at)
     # One commit may hold a claim and, after it, its bulletin's end: the lane finds its time over.
     ending = {new.id for _, new in step.changed("bulletin")}
+    just_claimed: set[int] = set()
     for old, new in step.of("attempt"):
+        if new.state == "planned" and new.id in just_claimed:
+            watch.claims[new.id] -= 1  # Put back in the same commit: no carrier has room.
         if new.state != "sending" or (old is not None and old.state == "sending"):
             continue
+        just_claimed.add(new.id)
         watch.claims[new.id] += 1
         watch.claim[new.id] = (
             step.at, new.lease_owner, seconds(new.lease_until), watch.requests[new.id]
@@ -234,9 +261,9 @@ def the_carriers_pace_is_kept(world: "World", start: Start) -> Faults:
 
     A process that stood still sends what its slots had come for, at most half a second's worth.
     """
-    kind = start.carrier.kind.value
+    name, kind = start.carrier.name, start.carrier.kind.value
     weight = count(start.request.text).parts if kind == "sms" else 1
-    starts = world.watch.parts.setdefault(kind, [])
+    starts = world.watch.parts.setdefault(name, [])
     now = world.now()
     starts[:] = [(at, parts) for at, parts in starts if at > now - 0.99]
     starts.append((now, weight))
@@ -244,4 +271,4 @@ def the_carriers_pace_is_kept(world: "World", start: Start) -> Faults:
     extra = pace * 0.5 + 2 if world.stood_still_lately() else 0
     allowed = pace + max(parts for _, parts in starts) + extra
     if sum(parts for _, parts in starts) > allowed:
-        yield f"{kind} started {starts} in a second, at {pace} a second"
+        yield f"{name} started {starts} in a second, at {pace} a second"

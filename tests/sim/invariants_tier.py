@@ -21,14 +21,15 @@ _MOVES = {
                 "undelivered"},
     "unknown": {"accepted", "delivered", "undelivered", "planned", "failed", "expired",
                 "cancelled"},
-    "accepted": {"delivered", "undelivered"},
+    "accepted": {"delivered", "undelivered", "planned"},
     "undelivered": {"delivered"},
     "failed": {"undelivered", "delivered"},
     "expired": {"undelivered", "delivered"},
     "cancelled": {"undelivered", "delivered"},
     "delivered": set(),
 }
-"""Attempt: from → to. Out of failed, expired and cancelled only a receipt leads, which knows."""
+"""Attempt: from → to. Out of failed, expired and cancelled only a receipt leads, which knows; back
+from accepted to planned only a route (`invariants_route.taken_over_only_with_reason`)."""
 
 
 # 1 to 3: how it ends ------------------------------------------------------------------------------

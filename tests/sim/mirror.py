@@ -25,8 +25,11 @@ COLUMNS: dict[str, str] = {
     "callout": "id bulletin_id contact_id numbers_json state tier step rung due_at answered_at",
     "message": "id bulletin_id language text",
     "attempt": "id bulletin_id contact_id callout_id tier channel number purpose address"
-    " message_id priority state due_at valid_until lease_owner lease_until send_count sent_at",
-    "inbound": "id kind dedupe_key attempt_id state",
+    " message_id priority state due_at valid_until lease_owner lease_until send_count sent_at carrier"
+    " refused_by receipt_due_at",
+    "inbound": "id kind carrier dedupe_key attempt_id fact_json state",
+    "circuit": "name state",
+    "pace": "name next_at",
     "answer": "id callout_id inbound_id kind",
     "task": "id kind escalation_id callout_id state",
     "alarm": "id kind escalation_id",

@@ -444,4 +444,88 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("calm",),
     ),
+    # Routes ------------------------------------------------------------------------------------
+    Mutant(
+        "former_carriers_word_counts",
+        "what a carrier says that no longer has it counts all the same",
+        _edit(
+            "service.reroute:is_from_before",
+            'if state == "delivered" or carrier not in refused_of(attempt["refused_by"]):',
+            "if True:",
+        ),
+        ("routes",),
+    ),
+    Mutant(
+        "only_the_last_carrier_counts",
+        "that a former carrier brought it is not believed",
+        _edit("service.reroute:is_from_before", 'state == "delivered" or carrier', "carrier"),
+        ("routes",),
+    ),
+    Mutant(
+        "refusal_forgotten",
+        "who would not take it is not written down",
+        _edit(
+            "outbox.lane:Lane._refused_by",
+            "return with_refusal(attempt.refused_by, self.name, why=why)",
+            "return attempt.refused_by",
+        ),
+        ("routes",),
+    ),
+    Mutant(
+        "call_placed_twice",
+        "a call of which no receipt comes is placed by the next carrier too",
+        (
+            Edit(
+                "warnsvc.outbox.lane:Lane._receipt_due_at",
+                " and self.kind in TAKES_A_COPY",
+                "",
+            ),
+        ),
+        ("routes",),
+    ),
+    Mutant(
+        "receipt_never_missed",
+        "nobody looks whether receipts are missing",
+        _edit(
+            "service.reroute:reroute_missing",
+            "if not any(rule.receipt_seconds for rule in ctx.fleet.routes):",
+            "if ctx:",
+        ),
+        ("routes",),
+    ),
+    Mutant(
+        "full_carrier_passed_over",
+        "who is full is passed over as if he were broken",
+        (
+            Edit(
+                "warnsvc.core.route:share",
+                "(name for name in route if name in free)",
+                "(name for name in route if free.get(name, 0) > 0)",
+            ),
+            Edit(
+                "warnsvc.outbox.door:Doors._leader",
+                "return {name: self._room[name]}",
+                "return {n: self._room[n] for n in route if n in self._room}",
+            ),
+        ),
+        ("routes",),
+    ),
+    Mutant(
+        "most_urgent_finds_out",
+        "the first and most urgent one is risked on a broken carrier",
+        _edit("core.route:share", "reversed(range(len(routes)))", "range(len(routes))"),
+        ("routes",),
+    ),
+    Mutant(
+        "rerouted_after_the_end",
+        "what one carrier would not bring goes to the next though nobody needs it any more",
+        _edit("service.reroute:reroute_refused", "        and i in wanted\n", ""),
+        ("routes",),
+    ),
+    Mutant(
+        "silence_passed_on_quietly",
+        "the ledger does not say whose silence it was",
+        _edit("service.unknown:_resolve", "if s.refused_by is not None", "if s.refused_by == ''"),
+        ("routes",),
+    ),
 )

@@ -236,7 +236,7 @@ class Officer:
         from tests.sim.world import receive
 
         world = self._world
-        carrier = world.carriers["sms"]
+        carrier = world.carriers_of("sms")[0]
         life = world.web()
         if life is None:
             return

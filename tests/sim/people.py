@@ -54,6 +54,8 @@ class People:
             error = ErrorClass(failing.detail or ErrorClass.HANDSET_OFF)
             carrier.says(copy, ReceiptWord.UNDELIVERED, self._random.uniform(0.5, 20), error)
             return
+        if self._blocked(carrier, copy):
+            return
         arrives = self._random.uniform(0.5, 4.0)
         carrier.says(copy, ReceiptWord.DELIVERED, arrives)
         habit = self._world.plan.habit(copy.request.to)
@@ -62,11 +64,21 @@ class People:
             if habit.again:
                 carrier.reply(copy.request.to, habit.again, arrives + habit.delay + 3.0)
 
+    def _blocked(self, carrier: "Carrier", copy: "Copy") -> bool:
+        """Whether the carrier does not bring what it took, for a reason of its own."""
+        blocked = carrier.fault("blocked")
+        if blocked is not None:
+            error = ErrorClass(blocked.detail or ErrorClass.FILTERED)
+            carrier.says(copy, ReceiptWord.UNDELIVERED, self._random.uniform(0.2, 6), error)
+        return blocked is not None
+
     def _may_reply(self, address: str) -> bool:
         self._replies[address] = self._replies.get(address, 0) + 1
         return self._replies[address] <= REPLIES_MAX
 
     def _call(self, carrier: "Carrier", copy: "Copy") -> None:
+        if self._blocked(carrier, copy):
+            return
         habit = self._world.plan.habit(copy.request.to)
         if self._random.random() < SMALL_TALK_SHARE:
             carrier.says(copy, ReceiptWord.RINGING, 1.0)

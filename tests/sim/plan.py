@@ -18,8 +18,10 @@ class Fault:
     """A carrier's bad time: from `begins` to `ends` a share of what it does comes out like this.
 
     Sends: `throttle`, `refuse`, `lost_request`, `lost_answer`, `down`, `broken` (5xx; it may have
-    been taken), `slow`. Receipts: `no_receipts`, `twice`, `reorder`, `early`, `late`, `fails`.
-    Look-ups: `mute`. `database` (channel: none): `away`, nothing begins; `commit`, it fails and is
+    been taken), `slow`. Receipts: `no_receipts`, `twice`, `reorder`, `early`, `late`, `fails`;
+    `blocked`: taken, and then not brought, for a reason of the carrier's own. Look-ups: `mute`.
+    `channel`: a kind, the name of one of several carriers of it, or all.
+    `database` (channel: none): `away`, nothing begins; `commit`, it fails and is
     rolled back; `unsure`, it is durable and reported as failed.
     """
 
@@ -29,7 +31,8 @@ class Fault:
     ends: float = 80.0
     share: float = 0.3
     detail: str = ""
-    """For `refuse` and `fails`: the error class. For `late`: seconds. For `database`: which."""
+    """For `refuse`, `fails` and `blocked`: the error class. For `late` and `throttle`: seconds. For
+    `database`: which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,19 @@ class Plan:
     lookups: tuple[str, ...] = (SMS, VOICE, WEBHOOK)
     """The channels whose carriers can be asked what became of a send."""
     per_second: float = 50.0
+    several: tuple[str, ...] = ()
+    """The channels that have two carriers, tried in their order."""
+    receipt_seconds: int = 0
+    """After so long without a receipt the next carrier is tried; 0: never."""
     lease_seconds: int = 12
     until_expired: bool = False
     """Whether the run goes on until the bulletins have run out, with nobody up in between."""
     crash_points: tuple[int, ...] = ()
     """For the sweep: the process dies at these crash points, counted from the beginning."""
+
+    def accounts(self, kind: str) -> tuple[str, ...]:
+        """The carriers of a channel, in the order of their route."""
+        return (f"{kind}-a", f"{kind}-b") if kind in self.several else (f"fake-{kind}",)
 
     def habit(self, address: str) -> Habit:
         """What the owner of this phone does."""

@@ -274,6 +274,60 @@ def _database(chance: random.Random, plan: Plan) -> Plan:
     )
 
 
+_MOODS = ("refuse", "refuse", "refuse", "down", "down", "throttle", "lost_request", "lost_answer",
+          "broken", "slow", "no_receipts", "no_receipts", "late", "late", "blocked", "blocked",
+          "fails", "twice", "reorder", "early", "mute")
+"""What one of two carriers may be at; the other may be well meanwhile, or at something else."""
+_BLOCKS = (ErrorClass.FILTERED, ErrorClass.UNROUTABLE, ErrorClass.OTHER, ErrorClass.EXPIRED)
+
+
+def _routes(chance: random.Random, plan: Plan) -> Plan:
+    """Two carriers of a channel: each has its bad times, and the other must see to it."""
+    several = chance.choice(((SMS,), (SMS,), (SMS, VOICE)))
+    names = tuple(name for kind in several for name in replace(plan, several=several).accounts(kind))
+    moods = tuple(_mood(chance, chance.choice(names)) for _ in range(chance.randint(2, 6)))
+    crashes = _crashes(chance, 3) if chance.random() < 0.4 else ()
+    plan = replace(
+        _calm(chance, plan),
+        several=several,
+        receipt_seconds=chance.choice((0, 5, 8, 8, 12, 20)),
+        faults=moods + (_faults(chance, _SENDING, 1) if chance.random() < 0.3 else ()),
+        lookups=_lookups(chance) + tuple(n for n in names if chance.random() < 0.4),
+        crashes=crashes,
+        per_second=chance.choice((50.0, 4.0, 2.0)),
+        acts=_acts(chance, _OFFICE, 2) if chance.random() < 0.3 else (),
+    )
+    return _with_a_second_worker(chance, plan) if chance.random() < 0.4 else plan
+
+
+def _mood(chance: random.Random, carrier: str) -> Fault:
+    begins = chance.choice((0.0, 0.0, round(chance.uniform(0, 55), 1)))
+    fault = replace(
+        _fault(chance, chance.choice(_MOODS)),
+        channel=carrier,
+        begins=begins,
+        ends=round(min(80.0, begins + chance.uniform(5, 80)), 1),
+        share=chance.choice((0.3, 0.6, 1.0, 1.0)),
+    )
+    if fault.kind == "blocked":
+        return replace(fault, detail=chance.choice(_BLOCKS).value)
+    if fault.kind == "throttle" and chance.random() < 0.4:
+        return replace(fault, detail="45")  # Too long to wait for it.
+    if fault.kind == "late":
+        return replace(fault, detail=chance.choice(("3", "10", "25", "120")))
+    return fault
+
+
+def _with_a_second_worker(chance: random.Random, plan: Plan) -> Plan:
+    pauses = (Pause(round(chance.uniform(0.5, 40), 2), round(chance.uniform(5, 30), 2), 1),)
+    return replace(
+        plan,
+        workers=2,
+        pauses=pauses if chance.random() < 0.5 else (),
+        crashes=tuple(replace(c, worker=chance.randint(0, 1)) for c in plan.crashes),
+    )
+
+
 _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "calm": _calm,
     "storm": _storm,
@@ -284,6 +338,7 @@ _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "long_outage": _long_outage,
     "database": _database,
     "stalled": _stalled,
+    "routes": _routes,
 }
 
 
@@ -351,6 +406,21 @@ _SMALL: dict[str, Plan] = {
             Fault("throttle", "*", 10.0, 40.0, 0.5),
         ),
         quiet_at=45.0,
+    ),
+    "two_carriers": Plan(
+        scenario="sweep:two_carriers",
+        seed=6,
+        shape=_ONE,
+        window_seconds=30,
+        habits=_of(_ONE, _SILENT, _ANSWERS),
+        several=(SMS,),
+        receipt_seconds=6,
+        faults=(
+            Fault("no_receipts", "sms-a", 0.0, 20.0, 1.0),
+            Fault("refuse", "sms-b", 0.0, 4.0, 1.0, ErrorClass.FILTERED.value),
+            Fault("blocked", "sms-a", 20.0, 45.0, 1.0, ErrorClass.UNROUTABLE.value),
+        ),
+        quiet_at=46.0,
     ),
 }
 

@@ -33,6 +33,7 @@ from tests.fakes.invariant import _read
 from tests.sim import (
     invariants,
     invariants_ledger,
+    invariants_route,
     invariants_send,
     invariants_tier,
     invariants_word,
@@ -47,6 +48,7 @@ from tests.sim.people import People
 from tests.sim.plan import Plan
 from warnsvc.app import build_engine
 from warnsvc.core.pack import DEFAULT_PACK, Pack, shortened
+from warnsvc.core.route import RouteRule
 from warnsvc.service.context import Context
 from warnsvc.service.fleet import Fleet
 from warnsvc.service.intake import Intake, IntakeFull
@@ -56,7 +58,13 @@ from warnsvc.web.callback import facts_of
 from warnsvc.worker import duty
 from warnsvc.worker.pulse import Pulse
 
-INVARIANTS = (invariants_tier, invariants_send, invariants_word, invariants_ledger)
+INVARIANTS = (
+    invariants_tier,
+    invariants_send,
+    invariants_route,
+    invariants_word,
+    invariants_ledger,
+)
 """Importing them registers what they say must hold."""
 POLLS = {"IDLE_SECONDS": 4.0, "POLL_SECONDS": 30.0, "SEQUENCE_SECONDS": 8.0, "REAP_SECONDS": 7.0}
 """Backstops behind wake-ups and due instants, stretched. A constant that is not there is left."""
@@ -126,9 +134,11 @@ class World:
         self.crashes = 0
         self.points: list[str] = []
         self.carriers = {
-            kind.value: Carrier(self, kind)
+            name: Carrier(self, kind, name)
             for kind in (ChannelKind.SMS, ChannelKind.VOICE, ChannelKind.WEBHOOK)
+            for name in plan.accounts(kind.value)
         }
+        """By name."""
         self.people = People(self)
         self.officer = Officer(self)
         self.accepted: set[str] = set()
@@ -279,6 +289,8 @@ class World:
               if e.state in {"pending", "calling"}),
             *(f"callout {c.id} due" for c in mirror.callout.values() if c.due_at is not None),
             *(f"attempt {a.id} {a.state}" for a in mirror.attempt.values() if self._moves(a)),
+            *(f"attempt {a.id} waits for a receipt" for a in mirror.attempt.values()
+              if a.receipt_due_at is not None),
             *(f"inbound {i.id}" for i in mirror.inbound.values() if i.state == "new"),
             *(f"line {line} without a place" for line in mirror.ledger_pending),
         ]
@@ -288,8 +300,16 @@ class World:
         if attempt.state == "unknown":
             # Where nobody can be asked, a notice waits half an hour for its end.
             over = seconds(attempt.valid_until) <= self.now()
-            return over or attempt.purpose == "call" or attempt.channel in self.plan.lookups
+            return over or attempt.purpose == "call" or self.carrier_of(attempt).capabilities.can_lookup
         return attempt.state in {"planned", "sending"}
+
+    def carriers_of(self, kind: str) -> list[Carrier]:
+        """The carriers of a channel, in the order of their route."""
+        return [self.carriers[name] for name in self.plan.accounts(kind)]
+
+    def carrier_of(self, attempt: Any) -> Carrier:
+        """Who has an attempt; the first of its kind, while nobody is written down."""
+        return self.carriers[attempt.carrier or self.plan.accounts(attempt.channel)[0]]
 
     # Time and trace ----------------------------------------------------------------------------
 
@@ -332,18 +352,18 @@ class World:
 
     async def _work(self, life: Life) -> None:
         store = open_store(life, self._path, self._writing)
-        wires = {kind: Wire(life, carrier) for kind, carrier in self.carriers.items()}
+        fleet = Fleet({n: Wire(life, c) for n, c in self.carriers.items()}, _rules(self.plan))
         life.ctx = Context(
             store=store,
             clock=life,
             settings=_settings(self.plan.lease_seconds),
             renderer=_renderer(),
-            capabilities={kind: wire.capabilities for kind, wire in wires.items()},
-            fleet=Fleet({wire.name: wire for wire in wires.values()}),
+            capabilities=fleet.capabilities(),
+            fleet=fleet,
             keys=(b"a key that signs tokens in the simulation",),
             pack=_pack(self.plan.window_seconds),
         )
-        life.wires = {wire.name: wire for wire in wires.values()}
+        life.wires = dict(fleet.channels)
         life.intake = Intake(life.ctx)
         house = SimpleNamespace(ctx=life.ctx, channels=life.wires, owner=life.owner)
         engine = build_engine(house, Pulse())  # type: ignore[arg-type]
@@ -462,7 +482,7 @@ class World:
         """A request leaves a process."""
         carrier.starts.append(self.now())
         attempt_id = life.ctx.read_token("attempt", request.token)
-        self.note(life.owner, "sends", carrier.kind.value, attempt_id)
+        self.note(life.owner, "sends", carrier.short, attempt_id)
         for number, fault in invariants.at_a_start(self, life, carrier, request, attempt_id):
             self.fail(number, fault)
         life.fence()
@@ -489,7 +509,7 @@ class World:
         for time in range(CALLBACK_TRIES_MAX):
             status, keys = await self._posted(carrier, make())
             if status == 204:
-                self.note("callback", carrier.kind.value, about)
+                self.note("callback", carrier.short, about)
                 self.accepted.update(keys)
                 break
             if status not in {0, 503}:
@@ -576,8 +596,10 @@ def _patched(world: World) -> Iterator[None]:
     if hasattr(duty, "AsyncIOScheduler"):
         kept.append((duty, "AsyncIOScheduler", duty.AsyncIOScheduler))
         duty.AsyncIOScheduler = _Ticker
-    # A fault of the database is waited out by the poll: then it is not stretched.
-    for module, name, value in () if world.database_faults else _poll_constants():
+    # A fault of the database is waited out by the poll, and so is a receipt: nobody is woken when
+    # one begins to be waited for. Then it is not stretched.
+    polled = world.database_faults or world.plan.receipt_seconds
+    for module, name, value in () if polled else _poll_constants():
         kept.append((module, name, getattr(module, name)))
         setattr(module, name, value)
     before = structlog.get_config()
@@ -615,6 +637,13 @@ def _settings(lease_seconds: int) -> Settings:
         install_name="云岭县应急局", desk_name=DESK, lease_seconds=lease_seconds,
         dispatch_concurrency=8, claim_batch=20,
     )
+
+
+def _rules(plan: Plan) -> list[RouteRule]:
+    return [
+        RouteRule(kind=k, carriers=plan.accounts(k), receipt_seconds=plan.receipt_seconds)
+        for k in plan.several
+    ]
 
 
 @lru_cache
