@@ -33,7 +33,7 @@ def _edit(where: str, old: str, new: str) -> tuple[Edit, ...]:
 _SEND = "        try:\n            said = await channel.send("
 _TAKEN = 'Outcome(attempt.id, attempt.send_count, "accepted", now, channel.name)'
 _LINES = "            await append_lines(unit, _lines(told, self._owner), now=now)\n"
-_AFTERWARDS = "        if failed or answers:\n            await self._ctx.store.wake"
+_AFTERWARDS = "        if failed or answers or waited:\n            await self._ctx.store.wake"
 _SECOND_UNIT = (
     "        async with self._ctx.store.unit() as unit:\n"
     "            await append_lines(unit, _lines(told, self._owner), now=now)\n"
