@@ -65,9 +65,9 @@ def a_round_that_is_due_is_called(world: "World", step: Step) -> Faults:
     """8 S: who is to be called again is, unless every number of his has failed."""
     planned = {new.callout_id for old, new in step.of("attempt") if old is None}
     for old, new in step.changed("callout"):
-        went_on = (
-            old is not None and old.step < new.step and new.state in {"calling", "unreachable"}
-        )
+        if old is None:
+            continue
+        went_on = old.step < new.step and new.state in {"calling", "unreachable"}
         if went_on and new.tier == old.tier and new.id not in planned and not _failed(world, new):
             yield f"callout {new.id} came to round {new.step} and nothing is planned"
 
