@@ -476,7 +476,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a call of which no receipt comes is placed by the next carrier too",
         (
             Edit(
-                "warnsvc.outbox.lane:Lane._receipt_due_at",
+                "warnsvc.outbox.lane:Lane.receipt_due_at",
                 " and self.kind in TAKES_A_COPY",
                 "",
             ),

@@ -7,7 +7,7 @@ import pytest
 
 from channels.base import ChannelKind, PerCalleeLimit, ReceiptWord
 from channels.errors import ErrorClass
-from tests.fakes.channel import FakeChannel, Reject, Throttle, Unknown
+from tests.fakes.channel import Accept, FakeChannel, Reject, Throttle, Unknown
 from tests.fakes.county import County, Issued
 from tests.story.conftest import Build
 from warnsvc.core.circuit import FAILURES_MAX
@@ -380,3 +380,21 @@ async def test_who_gets_it_again_for_want_of_others_is_believed_again(build: Bui
 
     (sms,) = await warning.attempts(village.first, channel="sms")
     assert sms["state"] == "undelivered"
+
+
+async def test_a_receipt_before_our_record_does_not_hide_the_one_that_is_missing(
+    build: Build,
+) -> None:
+    county = await build()
+    spare = county.spare(SMS, receipt_seconds=40)
+    county.sms.script(Accept(early=(ReceiptWord.SENT,)))
+    await county.release(await county.signed())
+    await county.outbox.claim()
+    await county.outbox.send()
+    await county.take_mail()
+    await county.engine.one_pass()  # the receipt is applied; our own record comes after it
+    await county.settle()
+
+    await county.advance(seconds=41)
+
+    assert tokens(spare) == tokens(county.sms)

@@ -20,7 +20,15 @@ from warnsvc.outbox.lane import Lane, Load, Sent
 from warnsvc.service.context import Context
 from warnsvc.service.outgoing import Spoken, load_spoken
 from warnsvc.service.priority import is_urgent
-from warnsvc.store.attempt import Claimed, PutBack, claim, due_channels, name_carriers, put_back
+from warnsvc.store.attempt import (
+    Claimed,
+    Named,
+    PutBack,
+    claim,
+    due_channels,
+    name_carriers,
+    put_back,
+)
 from warnsvc.store.pace import save_buckets, save_circuit, starts_of
 from warnsvc.store.port import Unit
 
@@ -153,8 +161,15 @@ class Claimer:
             else:
                 by_lane.setdefault(name, []).append(attempt)
         await self._put_back(unit, later)
-        await name_carriers(unit, {a.id: name for name, some in by_lane.items() for a in some})
-        return [(lane, by_lane[lane.name]) for lane in self._kinds[kind] if lane.name in by_lane]
+        shared = [(lane, by_lane[lane.name]) for lane in self._kinds[kind] if lane.name in by_lane]
+        await name_carriers(
+            unit, [self._named(lane, attempt, now) for lane, some in shared for attempt in some]
+        )
+        return shared
+
+    def _named(self, lane: Lane, attempt: Claimed, now: datetime) -> Named:
+        spoken = self._texts[attempt.message_id]
+        return Named(attempt.id, lane.name, lane.receipt_due_at(attempt, spoken, now))
 
     def _route(self, attempt: Claimed) -> list[str]:
         language = self._texts[attempt.message_id].language

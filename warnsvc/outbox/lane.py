@@ -186,9 +186,9 @@ class Lane:
                 carrier,
                 reference,
                 parts=said.parts,
-                receipt_due_at=self._receipt_due_at(load, now),
+                receipt_due_at=self.receipt_due_at(attempt, load.spoken, now),
             )
-        onward = _is_for_another(said) and self._onward(load) is not None
+        onward = _is_for_another(said) and self._onward(attempt, load.spoken) is not None
         state, due_at = ("planned", now) if onward else _not_accepted(attempt, said, now)
         return Outcome(
             attempt.id,
@@ -213,23 +213,22 @@ class Lane:
             return with_refusal(attempt.refused_by, self.name, why=why)
         return forgiven(attempt.refused_by) if said.kind is OutcomeKind.THROTTLED else None
 
-    def _onward(self, load: Load) -> str | None:
+    def _onward(self, attempt: Claimed, spoken: Spoken) -> str | None:
         """The carrier that is tried when this one does not take it, if there is one."""
-        attempt = load.attempt
         if self._ctx.fleet.is_plain(self.kind):
             return None
         route = self._ctx.fleet.route(
-            self.kind, attempt.address, load.spoken.language, attempt.purpose
+            self.kind, attempt.address, spoken.language, attempt.purpose
         )
         return next_after(route, attempt.refused_by, self.name)
 
-    def _receipt_due_at(self, load: Load, now: datetime) -> datetime | None:
+    def receipt_due_at(
+        self, attempt: Claimed, spoken: Spoken, now: datetime
+    ) -> datetime | None:
         """When the next carrier sends it too, unless a receipt comes before."""
-        seconds = self._ctx.fleet.receipt_seconds(
-            self.kind, load.attempt.address, load.spoken.language
-        )
+        seconds = self._ctx.fleet.receipt_seconds(self.kind, attempt.address, spoken.language)
         missed = seconds and self.channel.capabilities.receipts and self.kind in TAKES_A_COPY
-        if not missed or self._onward(load) is None:
+        if not missed or self._onward(attempt, spoken) is None:
             return None
         return now + timedelta(seconds=seconds)
 

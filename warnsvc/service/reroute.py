@@ -9,7 +9,7 @@ moves. Calls are never placed twice for want of a receipt. It never sends.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -22,8 +22,8 @@ from warnsvc.store.ledger import append_lines
 from warnsvc.store.port import Row, RowBusy, Unit
 from warnsvc.store.reroute import (
     Rerouted,
+    await_receipts,
     bulletins_with_missing,
-    forget_receipts,
     hold_missing,
     languages_of,
     reroute,
@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 1_000
 """Sends in one unit."""
+LOOK_AGAIN = timedelta(seconds=10)
+"""When what its carrier may not even have taken is looked at again."""
+_OPEN = frozenset({"sending", "unknown"})
 NO_RECEIPT = "no_receipt"
 """Why, in the ledger: nobody said that it arrived."""
 
@@ -110,7 +113,10 @@ async def _missing_of(ctx: Context, bulletin_id: int) -> int:
         rows = await hold_missing(unit, bulletin_id, now=now, limit=BATCH)
         going = [row for row in rows if _is_missed(ctx, row, now)]
         gone = {row["id"] for row in going}
-        await forget_receipts(unit, [row["id"] for row in rows if row["id"] not in gone])
+        open_ = {row["id"] for row in rows if row["state"] in _OPEN}
+        await await_receipts(unit, sorted(open_), now + LOOK_AGAIN)
+        over = [row["id"] for row in rows if row["id"] not in gone | open_]
+        await await_receipts(unit, over, None)
         await _send_on(unit, [(row, NO_RECEIPT) for row in going], now)
     return len(rows)
 

@@ -155,7 +155,7 @@ async def put_back(unit: Unit, later: Sequence[PutBack], *, owner: str) -> None:
     """Give up claims of our own before anything was sent."""
     await unit.execute(
         "UPDATE attempt SET state = 'planned', due_at = g.due_at, lease_owner = NULL,"
-        " lease_until = NULL, send_count = attempt.send_count - 1,"
+        " lease_until = NULL, send_count = attempt.send_count - 1, receipt_due_at = NULL,"
         " refused_by = COALESCE(g.refused_by, attempt.refused_by)"
         " FROM unnest($1::int[], $2::timestamptz[], $3::text[]) AS g(id, due_at, refused_by)"
         " WHERE attempt.id = g.id AND attempt.state = 'sending' AND attempt.lease_owner = $4",
@@ -164,17 +164,26 @@ async def put_back(unit: Unit, later: Sequence[PutBack], *, owner: str) -> None:
     )
 
 
-async def name_carriers(unit: Unit, carriers: dict[int, str]) -> None:
-    """Write down, before anything is sent, who is about to get it: attempt → carrier.
+class Named(NamedTuple):
+    """Who is about to get a claimed attempt, and when his receipt is missing."""
 
-    Should we die, that one is asked about it.
+    attempt_id: int
+    carrier: str
+    receipt_due_at: datetime | None
+
+
+async def name_carriers(unit: Unit, named: Sequence[Named]) -> None:
+    """Write down, before anything is sent, who is about to get it.
+
+    Should we die, that one is asked about it. A receipt may come before our own record of the
+    send; so that its next one is missed all the same, the instant is written here already.
     """
-    if carriers:
+    if named:
         await unit.execute(
-            "UPDATE attempt SET carrier = g.carrier FROM unnest($1::int[], $2::text[])"
-            " AS g(id, carrier) WHERE attempt.id = g.id",
-            list(carriers.keys()),
-            list(carriers.values()),
+            "UPDATE attempt SET carrier = g.carrier, receipt_due_at = g.due_at"
+            " FROM unnest($1::int[], $2::text[], $3::timestamptz[]) AS g(id, carrier, due_at)"
+            " WHERE attempt.id = g.id",
+            *_columns(named, 3),
         )
 
 
@@ -241,6 +250,7 @@ async def record_outcomes(unit: Unit, outcomes: Iterable[Outcome], *, owner: str
         " lease_until = NULL, due_at = COALESCE(g.due_at, attempt.due_at),"
         " send_count = attempt.send_count - CASE WHEN g.state = 'planned'"
         " AND COALESCE(g.error_class, '') <> 'config' THEN 1 ELSE 0 END,"
+        " receipt_due_at = CASE WHEN g.state = 'unknown' THEN attempt.receipt_due_at END,"
         " refused_by = COALESCE(g.refused_by, attempt.refused_by)"
         " FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],"
         " $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::int[], $11::text[])"

@@ -45,11 +45,11 @@ async def hold_missing(unit: Unit, bulletin_id: int, *, now: datetime, limit: in
     )
 
 
-async def forget_receipts(unit: Unit, ids: Sequence[int]) -> None:
-    """Wait for these receipts no longer."""
+async def await_receipts(unit: Unit, ids: Sequence[int], until: datetime | None) -> None:
+    """Wait for these receipts until then; None: no longer."""
     if ids:
         await unit.execute(
-            "UPDATE attempt SET receipt_due_at = NULL WHERE id = ANY($1)", list(ids)
+            "UPDATE attempt SET receipt_due_at = $2 WHERE id = ANY($1)", list(ids), until
         )
 
 

@@ -43,7 +43,8 @@ async def settle_unknowns(unit: Unit, settled: Sequence[Settled]) -> None:
         "UPDATE attempt SET state = g.state, due_at = COALESCE(g.due_at, attempt.due_at),"
         " error_text = g.why, ended_at = g.ended_at,"
         " reference = COALESCE(attempt.reference, g.reference),"
-        " refused_by = COALESCE(g.refused_by, attempt.refused_by)"
+        " refused_by = COALESCE(g.refused_by, attempt.refused_by), receipt_due_at ="
+        " CASE WHEN g.state IN ('accepted', 'unknown') THEN attempt.receipt_due_at END"
         " FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[],"
         " $6::text[], $7::text[]) AS g(id, state, why, due_at, ended_at, reference, refused_by)"
         " WHERE attempt.id = g.id AND attempt.state = 'unknown'",
