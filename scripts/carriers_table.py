@@ -232,7 +232,8 @@ def _answers(can: Capabilities) -> str:
     if can.kind is ChannelKind.WEBHOOK:
         return "in the response, or later"
     if can.dtmf:
-        return "keys 1, 2, 9 in the call"
+        # A menu that was approved beforehand has no key for help.
+        return f"keys {'1, 2, 4, 9' if can.free_text else '1, 2, 9'} in the call"
     if not can.inbound_countries:
         return NO
     if "*" in can.inbound_countries:
