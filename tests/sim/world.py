@@ -290,7 +290,7 @@ class World:
             *(f"callout {c.id} due" for c in mirror.callout.values() if c.due_at is not None),
             *(f"attempt {a.id} {a.state}" for a in mirror.attempt.values() if self._moves(a)),
             *(f"attempt {a.id} waits for a receipt" for a in mirror.attempt.values()
-              if a.receipt_due_at is not None),
+              if a.receipt_due_at is not None and a.state == "accepted"),
             *(f"inbound {i.id}" for i in mirror.inbound.values() if i.state == "new"),
             *(f"line {line} without a place" for line in mirror.ledger_pending),
         ]
