@@ -103,6 +103,7 @@ class AliyunSms(PlainChannel):
         self._templates = Templates.load(templates_file, Limits(chars_max=CHARS_MAX))
         self.capabilities = Capabilities(
             kind=ChannelKind.SMS,
+            mixed_callbacks=True,
             countries=frozenset({"86"}),
             inbound_countries=frozenset({"86"} if replies else ()),
             free_text=False,

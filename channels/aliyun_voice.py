@@ -144,6 +144,7 @@ class AliyunVoice(PlainChannel):
             raise ValueError("templates with keys need a sender: a number bought from the provider")
         self.capabilities = Capabilities(
             kind=ChannelKind.VOICE,
+            mixed_callbacks=True,
             countries=frozenset({"86"}),
             inbound_countries=frozenset({"86"} if self._templates.asks_for_keys else ()),
             dtmf=self._templates.asks_for_keys,

@@ -73,6 +73,8 @@ class Capabilities:
     free_text: bool = True
     links_allowed: bool = True
     chars_max: int = 1600
+    mixed_callbacks: bool = False
+    """One callback may hold receipts and answers, about several tries."""
     batch_max: int = 1
     per_second: float = 10.0
     """SMS parts, call starts or requests per second that the carrier takes."""

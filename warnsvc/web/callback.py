@@ -197,15 +197,29 @@ def facts_of(ctx: Context, channel: Channel, callback: CallbackRequest) -> list[
     return hear(ctx, channel, callback).facts
 
 
+def _parsed(
+    channel: Channel, callback: CallbackRequest
+) -> tuple[list[ReceiptEvent], list[InboundEvent]]:
+    """Read a callback. Each reading checks the signature, so what is likelier is read first.
+
+    A batch may hold both: what became of one call, and the key pressed in another.
+    """
+    if channel.capabilities.mixed_callbacks:
+        return channel.parse_receipts(callback), channel.parse_inbound(callback)
+    if callback.token:
+        receipts = channel.parse_receipts(callback)
+        return receipts, [] if receipts else channel.parse_inbound(callback)
+    answers = channel.parse_inbound(callback)
+    return [] if answers else channel.parse_receipts(callback), answers
+
+
 def hear(
     ctx: Context, channel: Channel, callback: CallbackRequest, *, about_test: bool = False
 ) -> Said:
     """Return what a genuine callback says. Raises HTTPForbidden when it is not genuine."""
     now = ctx.clock.now()
     try:
-        receipts = channel.parse_receipts(callback)
-        # A batch may hold both: what became of one call, and the key pressed in another.
-        answers = channel.parse_inbound(callback) if not (receipts and callback.token) else []
+        receipts, answers = _parsed(channel, callback)
     except SignatureInvalid:
         log.warning("callback.refused", carrier=channel.name)
         raise web.HTTPForbidden from None
