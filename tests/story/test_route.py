@@ -10,6 +10,7 @@ from channels.errors import ErrorClass
 from tests.fakes.channel import Accept, FakeChannel, Reject, Throttle, Unknown
 from tests.fakes.county import County, Issued
 from tests.story.conftest import Build
+from warnsvc.core.bulletin import Colour
 from warnsvc.core.circuit import FAILURES_MAX
 from warnsvc.core.route import RouteRule, refused_of
 from warnsvc.service.preview import preview
@@ -398,3 +399,31 @@ async def test_a_receipt_before_our_record_does_not_hide_the_one_that_is_missing
     await county.advance(seconds=41)
 
     assert tokens(spare) == tokens(county.sms)
+
+
+async def test_a_crowd_before_a_slow_carrier_hides_nobody_from_another(store: Store) -> None:
+    county = await County.build(store, villages=400, tiers=1)
+    last = await county.appoint(county.villages[-1], tier=1, language="ug")
+    spare = county.spare(SMS)
+    quick = county.sms.capabilities
+    county.sms.capabilities = replace(quick, per_second=1.0)
+    county.ctx = replace(
+        county.ctx, settings=county.ctx.settings.model_copy(update={"claim_batch": 20})
+    )
+    county.routes(
+        RouteRule(kind="sms", languages=frozenset({"ug"}), carriers=(spare.name,)),
+        RouteRule(kind="sms", carriers=(county.sms.name,)),
+    )
+    texts = {"zh": "暴雨黄色预警：请注意防范。", "ug": "سەل ئاپىتى"}
+    await county.release(await county.signed())
+    await county.release(
+        await county.signed(colour=Colour.YELLOW, texts=texts, places=[county.villages[-1]])
+    )
+
+    for _ in range(60):  # twenty each 50 ms, while four hundred red ones wait
+        await county.outbox.step()
+        county.clock.move(seconds=0.05)
+
+    assert last.phones[0].address in [t.to for t in spare.taken if "黄" in t.text or "سەل" in t.text]
+    county.sms.capabilities = quick
+    await county.finish()

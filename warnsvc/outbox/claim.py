@@ -6,7 +6,7 @@ One unit claims for every channel that has room. All workers share the pace rows
 it reads, so that ten of them keep to one carrier's pace. It never sends.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -144,7 +144,11 @@ class Claimer:
         now: datetime,
         stranded: list[Sent],
     ) -> list[tuple[Lane, list[Claimed]]]:
-        """Give what was claimed to carriers, in the order of the lanes."""
+        """Give what was claimed to carriers, in the order of the lanes.
+
+        Whoever waits for a full carrier queues at its pace: were all due again at once, they would
+        hide from every claim what another carrier could take.
+        """
         if not claimed:
             return []
         sole = doors.sole()
@@ -153,11 +157,15 @@ class Claimer:
         routes = [self._route(a) for a in claimed]
         by_lane: dict[str, list[Claimed]] = {}
         later: list[PutBack] = []
+        queues: Counter[str] = Counter()
         for attempt, route, name in zip(claimed, routes, doors.share(routes), strict=True):
             if not route:
                 stranded.append(_stranded(attempt, now))
             elif name is None:
-                later.append(PutBack(attempt.id, doors.again(route, now) or now + NAP))
+                due_at = doors.again(route, now) or now + NAP
+                behind = timedelta(seconds=queues[route[0]] * doors.seconds_each(route))
+                queues[route[0]] += 1
+                later.append(PutBack(attempt.id, due_at + behind))
             else:
                 by_lane.setdefault(name, []).append(attempt)
         await self._put_back(unit, later)

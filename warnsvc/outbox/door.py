@@ -93,6 +93,12 @@ class Doors:
         """When anything may be claimed again."""
         return self.again(list(self._lanes), now)
 
+    def seconds_each(self, route: Iterable[str]) -> float:
+        """How long the first carrier of a route that is there takes for one unit."""
+        lane = next((name for name in route if name in self._lanes), None)
+        rates = [b.per_second for b in self.buckets_of(lane)] if lane is not None else []
+        return 1.0 / min(rates) if rates and min(rates) > 0 else 0.0
+
     def again(self, route: Iterable[str], now: datetime) -> datetime | None:
         """When a carrier of this route can take something again, in the future."""
         found = []
