@@ -23,8 +23,14 @@ async def test_a_server_without_fsync_is_refused_by_name(store: Store) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_sqlite_is_durable_by_how_it_is_opened(store: Store) -> None:
+async def test_sqlite_is_durable_by_how_it_is_opened(store: Store, tmp_path: Path) -> None:
     await require_durable(store)
+
+    writer = connect_writer(tmp_path / "durable.sqlite3")
+    asked = ("journal_mode", "synchronous")
+    found = [writer.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+    writer.close()
+    assert found == ["wal", 2]
 
 
 def test_a_file_where_sqlite_cannot_keep_a_wal_is_refused(
