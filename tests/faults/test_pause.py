@@ -28,6 +28,7 @@ async def test_a_leader_that_stood_still_for_thirty_seconds_sends_nothing_twice(
         rig["first"].pause()
         stopped = time.monotonic()
         held = {r["id"] for r in await rig.fetch(_HELD, owner)}
+        led = {r["name"]: r["fence"] for r in await rig.fetch(_LED, owner)}
         await rig.turn(answer_seconds=0.02)
         await rig.until(lambda: _settled(rig, held), 90, f"{len(held)} held sends settle")
         settled = time.monotonic() - stopped
@@ -59,11 +60,14 @@ async def test_a_leader_that_stood_still_for_thirty_seconds_sends_nothing_twice(
         assert len(record.copies()) == PEOPLE
         assert set(await rig.states()) <= {"accepted", "delivered"}, await rig.states()
         assert rig["first"].running, "it goes on as a worker among others"
-        fences = await rig.fetch("SELECT name, owner, fence FROM duty WHERE fence < 2")
-        assert not fences, "every duty has changed hands once"
+        # Duties that tick seldom may have had nobody yet when it was paused; these two had it.
+        assert led.keys() >= {"ledger", "reaper"}
+        fences = {r["name"]: r["fence"] for r in await rig.fetch("SELECT name, fence FROM duty")}
+        assert all(fences[name] > fence for name, fence in led.items()), (led, fences)
 
 
 _OLD_CLAIMS = "SELECT * FROM attempt WHERE id = ANY($1) AND send_count < 2"
+_LED = "SELECT name, fence FROM duty WHERE owner LIKE $1"
 _HELD = "SELECT id FROM attempt WHERE state = 'sending' AND lease_owner LIKE $1"
 
 
