@@ -465,7 +465,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "refusal_forgotten",
         "who would not take it is not written down",
         _edit(
-            "outbox.lane:Lane._refused_by",
+            "outbox.reading:Reader._refused_by",
             "return with_refusal(attempt.refused_by, self.name, why=why)",
             "return attempt.refused_by",
         ),
@@ -476,8 +476,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a call of which no receipt comes is placed by the next carrier too",
         (
             Edit(
-                "warnsvc.outbox.lane:Lane.receipt_due_at",
-                " and self.kind in TAKES_A_COPY",
+                "warnsvc.outbox.reading:Reader.receipt_due_at",
+                " and self._kind in TAKES_A_COPY",
                 "",
             ),
         ),

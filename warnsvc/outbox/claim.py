@@ -16,7 +16,8 @@ from warnsvc.core.circuit import probing
 from warnsvc.core.pace import CalleeLimit, callee_due, take
 from warnsvc.core.route import left, with_refusal
 from warnsvc.outbox.door import Doors, doors_of
-from warnsvc.outbox.lane import Lane, Load, Sent
+from warnsvc.outbox.lane import Lane
+from warnsvc.outbox.load import Load, Sent
 from warnsvc.service.context import Context
 from warnsvc.service.outgoing import Spoken, load_spoken
 from warnsvc.service.priority import is_urgent
@@ -177,7 +178,7 @@ class Claimer:
 
     def _named(self, lane: Lane, attempt: Claimed, now: datetime) -> Named:
         spoken = self._texts[attempt.message_id]
-        return Named(attempt.id, lane.name, lane.receipt_due_at(attempt, spoken, now))
+        return Named(attempt.id, lane.name, lane.reader.receipt_due_at(attempt, spoken, now))
 
     def _route(self, attempt: Claimed) -> list[str]:
         language = self._texts[attempt.message_id].language

@@ -16,7 +16,8 @@ from channels.base import Channel
 from warnsvc.core.circuit import Circuit
 from warnsvc.core.pace import Bucket, open_units, opens_at
 from warnsvc.core.route import share
-from warnsvc.outbox.lane import LONG_PAUSE_SECONDS, Lane
+from warnsvc.outbox.lane import Lane
+from warnsvc.outbox.reading import LONG_PAUSE_SECONDS
 from warnsvc.service.fleet import Fleet
 from warnsvc.store.pace import hold_buckets, hold_circuit, load_circuits
 from warnsvc.store.port import Unit

@@ -15,7 +15,7 @@ from channels.base import Channel, SendOutcome
 from channels.errors import ErrorClass
 from warnsvc.core.ledger import Line
 from warnsvc.outbox.carrier import CarrierWatch
-from warnsvc.outbox.lane import Sent
+from warnsvc.outbox.load import Sent
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
 from warnsvc.service.reference import of_outcomes
