@@ -2,6 +2,7 @@
 
     check ──► None, or why this text cannot be sent here        when it is written, not at 3 a.m.
     send ──► accepted(reference) | rejected(class) | throttled(retry_after) | unknown(reason)
+    send_batch ──► one of these for each, or "not so: fewer at a time"
     carrier ──► parse_receipts / parse_inbound ──► ReceiptEvent / InboundEvent ──► reply
 
 `send` never raises for anything a carrier does; it returns an outcome. Receipts can come before
@@ -76,6 +77,8 @@ class Capabilities:
     mixed_callbacks: bool = False
     """One callback may hold receipts and answers, about several tries."""
     batch_max: int = 1
+    """Messages that it takes in one request. A request without an answer leaves all of them in
+    doubt, so a profile may say less than its carrier allows."""
     per_second: float = 10.0
     """SMS parts, call starts or requests per second that the carrier takes."""
     lines: int = 0
@@ -292,6 +295,15 @@ class Channel(Protocol):
         """Hand one message over. Never raises for what the carrier or the network does."""
         ...
 
+    async def send_batch(self, requests: Sequence[SendRequest]) -> list[SendOutcome | None]:
+        """Hand over up to `batch_max` messages together; returns what came of each, in order.
+
+        None: nothing was taken of it, because a message that went with it was refused, or it was
+        itself, and the carrier does not say which: hand it over again among fewer. One alone always
+        has an outcome. Never raises for what the carrier or the network does.
+        """
+        ...
+
     async def cancel(self, reference: str) -> bool:
         """Ask the carrier to stop a queued message or a live call. True when it did."""
         ...
@@ -346,6 +358,14 @@ class PlainChannel:
     """What most carriers do where the port lets them differ. Adapters inherit it."""
 
     capabilities: Capabilities
+
+    async def send(self, request: SendRequest) -> SendOutcome:
+        """Every adapter sends in its own way."""
+        raise NotImplementedError
+
+    async def send_batch(self, requests: Sequence[SendRequest]) -> list[SendOutcome | None]:
+        """One after another."""
+        return [await self.send(request) for request in requests]
 
     async def cancel(self, reference: str) -> bool:
         """It cannot take anything back."""

@@ -18,7 +18,9 @@ reached through such a gateway. It never tries again and never follows a redirec
 Source: carriers.md §4, §5. How to write a profile: docs/CARRIERS-GATEWAY.md.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from aiohttp import ClientError
@@ -50,12 +52,21 @@ from channels.gateway_account import (
     with_overrides,
 )
 from channels.gateway_answer import read_answer
+from channels.gateway_batch import (
+    Member,
+    Outcomes,
+    Said,
+    build_batch,
+    groups_of,
+    read_batch_answer,
+    shared_fate,
+)
 from channels.gateway_callback import CallbackReader
-from channels.gateway_profile import Proof
+from channels.gateway_profile import BatchRule, Proof
 from channels.gateway_proof import check_callback, read_networks, with_key
 from channels.gateway_reader import read_profile
 from channels.gateway_record import records_in
-from channels.gateway_request import Built, authorization, build_lookup, build_send
+from channels.gateway_request import Built, authorization, build_lookup, build_send, send_values
 from channels.http_client import (
     HttpClient,
     TimeLimits,
@@ -67,8 +78,8 @@ from channels.http_client import (
 
 log = structlog.get_logger(__name__)
 
-LOOKUP_BYTES_MAX = 1024 * 1024
-"""A look-up answers with the events of one message."""
+RECORDS_BYTES_MAX = 1024 * 1024
+"""A look-up answers with the events of one message, a batch with a record for each."""
 
 
 class HttpGateway(PlainChannel):
@@ -84,6 +95,7 @@ class HttpGateway(PlainChannel):
         secrets: Sequence[str] = (),
         sender: str = "",
         values: str | Mapping[str, str] = "",
+        batch_max: int = 0,
         per_second: float = 0.0,
         sender_per_second: float = 0.0,
         per_callee: Sequence[PerCalleeLimit] = (),
@@ -98,11 +110,12 @@ class HttpGateway(PlainChannel):
         `values`: the profile's further names, as in `ec_name=清河县应急局; service=12`.
         `countries`, `inbound_countries`: calling codes, as in `86 7`; empty: the profile's.
         `allow_from`: networks that callbacks may come from; empty: any.
-        `per_second`: 0: the profile's.
+        `batch_max`: messages in one request, 1: each alone. `per_second`. 0: the profile's.
         """
         self.name = name
         self._profile = with_overrides(
             read_profile(profile),
+            batch_max=batch_max,
             per_second=per_second,
             countries=calling_codes(countries),
             inbound_countries=calling_codes(inbound_countries),
@@ -155,6 +168,41 @@ class HttpGateway(PlainChannel):
         except (ClientError, TimeoutError, OSError) as error:
             return outcome_of(fault_of(error))
 
+    async def send_batch(self, requests: Sequence[SendRequest]) -> list[SendOutcome | None]:
+        """Hand messages over in as few requests as the profile allows. Never raises."""
+        rule = self._profile.batch
+        if rule is None or len(requests) < 2:
+            return await super().send_batch(requests)
+        now, outcomes, members = self._clock(), Outcomes(), []
+        for place, request in enumerate(requests):
+            try:
+                values = send_values(
+                    self._profile, self._account, request, now, keyed=self._keyed
+                )
+                members.append(Member(place, request, values))
+            except ChannelError as fault:
+                outcomes[place] = outcome_of(fault)
+        groups = groups_of(rule, members)
+        for answered in await asyncio.gather(*(self._send_group(rule, g, now) for g in groups)):
+            outcomes |= answered
+        return [outcomes[place] for place in range(len(requests))]
+
+    async def _send_group(
+        self, rule: BatchRule, group: Sequence[Member], now: datetime
+    ) -> Outcomes:
+        """Hand over what shares a request."""
+        if len(group) == 1:
+            return {group[0].place: await self.send(group[0].request)}
+        try:
+            built = build_batch(rule, self._account, group)
+            status, headers, body = await self._exchange(built, RECORDS_BYTES_MAX)
+            said = Said(status, headers, body, now, rule.send.charset)
+            return read_batch_answer(self._profile, rule, group, said)
+        except ChannelError as fault:
+            return shared_fate(rule, group, fault)
+        except (ClientError, TimeoutError, OSError) as error:
+            return shared_fate(rule, group, fault_of(error))
+
     async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         """Ask what became of a message, where the profile says how. Empty: it was never seen."""
         rule = self._profile.lookup
@@ -162,7 +210,7 @@ class HttpGateway(PlainChannel):
             return None
         try:
             built = build_lookup(rule.send, self._profile, self._account, inquiry, self._clock())
-            status, _, body = await self._exchange(built, LOOKUP_BYTES_MAX)
+            status, _, body = await self._exchange(built, RECORDS_BYTES_MAX)
             if status != 200:
                 return None
             records = records_in(read_json_object(body), rule.items)

@@ -40,6 +40,7 @@ def calling_codes(given: str | Iterable[str]) -> frozenset[str]:
 def with_overrides(
     profile: Profile,
     *,
+    batch_max: int,
     per_second: float,
     countries: frozenset[str],
     inbound_countries: frozenset[str],
@@ -47,6 +48,11 @@ def with_overrides(
     """Return the profile with what the operator's settings say otherwise."""
     if per_second < 0:
         raise ValueError("per_second must be above 0, or 0 for the profile's own")
+    if not 0 <= batch_max <= (most := profile.batch.size_max if profile.batch else 1):
+        raise ValueError(f"batch_max is 0 to {most}, which is what profile {profile.name} allows")
+    batch = profile.batch if batch_max != 1 else None
+    if batch is not None and batch_max:
+        batch = replace(batch, size_max=batch_max)
     old = profile.limits
     limits: Limits = replace(
         old,
@@ -54,7 +60,7 @@ def with_overrides(
         countries=countries or old.countries,
         inbound_countries=inbound_countries or old.inbound_countries,
     )
-    return replace(profile, limits=limits)
+    return replace(profile, limits=limits, batch=batch)
 
 
 def capabilities_of(
@@ -73,6 +79,7 @@ def capabilities_of(
         receipts_by_reference=_by_reference(profile),
         links_allowed=limits.links_allowed,
         chars_max=limits.chars_max,
+        batch_max=profile.batch.size_max if profile.batch else 1,
         per_second=limits.per_second,
         validity_seconds_min=limits.validity_seconds_min,
         validity_seconds_max=limits.validity_seconds_max,

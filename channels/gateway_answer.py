@@ -48,7 +48,7 @@ class Answer:
         """Return what a finder finds, as text; "" when there is nothing."""
         if finder is None:
             return ""
-        text = spelt(find(self._json, finder.path)) if finder.path else self._text
+        text = spelt(find(self.document, finder.path)) if finder.path else self._text
         if finder.pattern is None:
             return text.strip() if finder.path else ""
         match = finder.pattern.search(text)
@@ -80,7 +80,8 @@ class Answer:
         return self._rule.statuses.get(exact, self._rule.statuses.get(hundred))
 
     @property
-    def _json(self) -> Any:
+    def document(self) -> Any:
+        """Return the JSON that was answered; None when it is none."""
         if not self._read:
             self._read = True
             try:
@@ -119,6 +120,24 @@ def read_answer(
         reference=ident or str(values["token"]),
         parts=_whole(answer.found(rule.parts)) or values["parts"],
     )
+
+
+def read_records(
+    rule: AnswerRule,
+    *,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    items: str,
+    now: datetime,
+    charset: str = "utf-8",
+) -> list[Any]:
+    """Return the records of an answer to many messages. Raises ChannelError: they had one fate."""
+    answer = Answer(rule, status, body, charset)
+    records = find(answer.document, items)
+    if any(fits(status, wanted) for wanted in rule.accepted_statuses) and isinstance(records, list):
+        return records
+    raise _fault(answer, rule, status, headers, now)
 
 
 def _fault(

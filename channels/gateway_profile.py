@@ -2,6 +2,7 @@
 
     Profile ─┬─ SendRule     where and how a message is handed over
              ├─ AnswerRule   what the gateway's answer means
+             ├─ BatchRule    how many messages share a request, when they may
              ├─ ReceiptRule  how its word about a message comes back
              ├─ InboundRule  how people's replies come
              ├─ ProofRule    how we know that a callback is the gateway's
@@ -133,6 +134,32 @@ class SendRule:
     authentication: Authentication = Authentication.NONE
     charset: str = "utf-8"
     signing: Signing | None = None
+
+
+class Sharing(StrEnum):
+    """How many messages share a request."""
+
+    NUMBERS = "numbers"
+    """One text to many numbers, which stand joined where one would stand."""
+    MESSAGES = "messages"
+    """A list of messages, each with what is its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRule:
+    """How many messages share a request, and how the answer tells them apart."""
+
+    by: Sharing
+    size_max: int
+    send: SendRule
+    separator: str = ","
+    """Between numbers."""
+    message: Mapping[str, Any] = field(default_factory=dict)
+    """What is made of each message; the list of these is `messages` in `send`."""
+    items: str = ""
+    """Where the answer has one record for each message; `AnswerRule` reads it."""
+    token_field: str = ""
+    """Where a record holds our token; "": records come in the order of the messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +307,7 @@ class Profile:
     zone: ZoneInfo
     limits: Limits
     send: SendRule
+    batch: BatchRule | None
     answer: AnswerRule
     receipts: ReceiptRule | None
     inbound: InboundRule | None

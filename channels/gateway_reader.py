@@ -8,51 +8,28 @@ not a warning at night. It connects to nobody and sees no secrets.
 """
 
 import tomllib
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from channels.errors import ErrorClass
-from channels.gateway_profile import (
-    AnswerRule,
-    Authentication,
-    Encoding,
-    Finder,
-    Limits,
-    LookupRule,
-    Meaning,
-    Means,
-    Profile,
-    SendRule,
-)
-from channels.gateway_rules import (
-    read_inbound,
-    read_proof,
-    read_receipts,
-    read_reply,
-    read_signing,
+from channels.gateway_profile import Limits, Profile, Sharing
+from channels.gateway_rules import read_inbound, read_proof, read_receipts, read_reply
+from channels.gateway_send_rules import (
+    LOOKUP_NAMES,
+    MESSAGES_NAME,
+    NUMBER_NAMES,
+    SEND_NAMES,
+    names_of,
+    read_answer_rule,
+    read_batch,
+    read_lookup,
+    read_send,
 )
 from channels.gateway_table import ProfileFault, Table
-from channels.gateway_template import instead
+from channels.gateway_template import instead, names_in
 
-_BOTH = {
-    *("to", "to_plain", "to_national", "text", "token", "sender", "user", "secret"),
-    *("timestamp", "timestamp_ms", "timestamp_local"),
-}
-SEND_NAMES = frozenset(
-    {
-        *_BOTH,
-        *("text_hex", "coding", "parts", "language", "callback_url", "inbound_url"),
-        *("validity_seconds", "validity_minutes", "valid_until", "valid_until_unix"),
-    }
-)
-"""What templates of a send may ask for, beside the profile's own values and `signature`."""
-LOOKUP_NAMES = frozenset({*_BOTH, "reference"})
-BODY_NAME = "body"
-"""In a signature: the body as it is sent. Then the signature can only stand in a header."""
+_TAKEN = frozenset({"signature", "reference", "id", MESSAGES_NAME})
 NEEDS = frozenset({"user", "secret", "sender"})
-STATUS_WORDS = frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"})
 PROFILE_BYTES_MAX = 100_000
 """A profile has a hundred lines; a larger file is not one."""
 
@@ -98,12 +75,14 @@ def profile_from(document: dict[str, Any], *, name: str) -> Profile:
     """Return the profile in a parsed document. Raises ProfileFault."""
     top = Table(document)
     values = {key: _default(table) for key, table in top.tables("values").items()}
-    if taken := sorted(values.keys() & (SEND_NAMES | {"signature", "reference", "id"})):
+    if taken := sorted(values.keys() & (SEND_NAMES | _TAKEN)):
         raise ProfileFault(f"values.{taken[0]}: this name has a meaning already; take another")
     zone = top.zone("zone", "UTC")
     proof = read_proof(top.table("proof"))
-    lookup = top.maybe("lookup")
+    lookup, batch = top.maybe("lookup"), top.maybe("batch")
     receipts, inbound = top.maybe("receipts"), top.maybe("inbound")
+    own = frozenset(values)
+    send = read_send(top.table("send"), SEND_NAMES | own)
     profile = Profile(
         name=name,
         title=top.text("title"),
@@ -113,13 +92,14 @@ def profile_from(document: dict[str, Any], *, name: str) -> Profile:
         national_digits=top.whole("national_digits", 11),
         zone=zone,
         limits=_limits(top.maybe("limits")),
-        send=_send(top.table("send"), SEND_NAMES | values.keys()),
-        answer=_answer(top.table("answer"), SEND_NAMES | values.keys() | {"id"}),
+        send=send,
+        batch=read_batch(batch, send, own) if batch else None,
+        answer=read_answer_rule(top.table("answer"), SEND_NAMES | own | {"id"}),
         receipts=read_receipts(receipts, zone.key) if receipts else None,
         inbound=read_inbound(inbound, zone.key) if inbound else None,
         proof=proof,
         reply=read_reply(top.maybe("reply")),
-        lookup=_lookup(lookup, LOOKUP_NAMES | values.keys()) if lookup else None,
+        lookup=read_lookup(lookup, LOOKUP_NAMES | own) if lookup else None,
     )
     top.done()
     return _checked(profile, top)
@@ -133,6 +113,7 @@ def _checked(profile: Profile, top: Table) -> Profile:
         raise top.fault("country", "write the calling code in digits, without a plus")
     if profile.lookup and not profile.receipts:
         raise top.fault("lookup", "its answer is read as receipts are, and [receipts] is missing")
+    _check_batch(profile, top)
     token_comes_back = profile.receipts and (
         profile.receipts.token_field
         or "callback_url" in str(profile.send)
@@ -143,6 +124,25 @@ def _checked(profile: Profile, top: Table) -> Profile:
             "receipts", "nothing names the message: put {callback_url} or {token} into send.fields"
         )
     return profile
+
+
+def _check_batch(profile: Profile, top: Table) -> None:
+    """Refuse a batch whose messages nobody could tell apart afterwards."""
+    batch, receipts = profile.batch, profile.receipts
+    if batch is None:
+        return
+    if batch.by is Sharing.NUMBERS:
+        template = profile.answer.reference_template
+        if profile.answer.reference and not (template and template.names & NUMBER_NAMES):
+            raise top.fault(
+                "batch", "put a number into answer.reference.template, as in {id}:{to_national}"
+            )
+        return
+    named = names_in(batch.message)
+    by_address = "callback_url" in names_of(profile.send)
+    wanted = "token" if receipts and receipts.token_field else "callback_url" if by_address else ""
+    if receipts and wanted and wanted not in named:
+        raise top.fault("batch.message", f"nothing names the message: put {{{wanted}}} into it")
 
 
 def _default(table: Table) -> str | None:
@@ -167,87 +167,3 @@ def _limits(table: Table | None) -> Limits:
     )
     table.done()
     return limits
-
-
-def _send(table: Table, names: frozenset[str]) -> SendRule:
-    signing_table = table.maybe("signature")
-    signing = read_signing(signing_table, names | {BODY_NAME}) if signing_table else None
-    signed = names | {"signature"} if signing else names
-    over_body = signing is not None and BODY_NAME in signing.template.names
-    rule = SendRule(
-        method=table.one_of("method", ("GET", "POST", "PUT")),
-        path=table.template("path", names),
-        encoding=table.choice("encoding", Encoding),
-        fields=table.templates("fields", names if over_body else signed),
-        headers=table.templates("headers", signed - {"text"}),
-        authentication=table.choice("authentication", Authentication, Authentication.NONE),
-        charset=table.charset("charset"),
-        signing=signing,
-    )
-    for header, template in rule.headers.items():
-        if isinstance(template, dict | list | int):
-            raise table.fault(f"headers.{header}", "must be a text")
-    if rule.encoding is not Encoding.QUERY and rule.method == "GET":
-        raise table.fault("encoding", "a GET has no body; take query, or the method POST")
-    table.done()
-    return rule
-
-
-def _answer(table: Table, names: frozenset[str]) -> AnswerRule:
-    accepted, reference = table.table("accepted"), table.maybe("reference")
-    statuses = accepted.texts("status", ("2xx",))
-    for status in statuses:
-        _status(accepted, "status", status)
-    rule = AnswerRule(
-        accepted_statuses=statuses,
-        accepted_words=frozenset(accepted.texts("words", ())),
-        accepted=_finder(accepted),
-        reference_template=(
-            reference.template("template", names)
-            if reference is not None and "template" in reference
-            else None
-        ),
-        reference=_finder(reference) if reference is not None else None,
-        code=_maybe_finder(table, "code"),
-        reason=_maybe_finder(table, "reason"),
-        parts=_maybe_finder(table, "parts"),
-        retry=_maybe_finder(table, "retry"),
-        retry_seconds=table.number("retry_seconds", AnswerRule().retry_seconds),
-        codes=table.meanings("codes", _meaning(table)),
-        statuses=table.meanings("statuses", _meaning(table)),
-    )
-    for status in rule.statuses:
-        _status(table, "statuses", status)
-    table.done()
-    return rule
-
-
-def _maybe_finder(table: Table, name: str) -> Finder | None:
-    found = table.maybe(name)
-    return None if found is None else _finder(found)
-
-
-def _finder(table: Table) -> Finder:
-    finder = Finder(path=table.text("path", ""), pattern=table.pattern("pattern"))
-    table.done()
-    return finder
-
-
-def _status(table: Table, name: str, given: str) -> None:
-    if not (given in STATUS_WORDS or (given.isdecimal() and 100 <= int(given) <= 599)):
-        raise table.fault(name, f"{given!r} is no status; write it like 202 or 5xx")
-
-
-def _meaning(table: Table) -> Callable[[str, str], Meaning]:
-    def read(place: str, ours: str) -> Meaning:
-        known = [m.value for m in (*Means, *ErrorClass)]
-        if ours not in known:
-            raise table.fault(place, f"{ours!r} is none of our words; {instead(ours, known)}")
-        return Means(ours) if ours in list(Means) else ErrorClass(ours)
-
-    return read
-
-
-def _lookup(table: Table, names: frozenset[str]) -> LookupRule:
-    items = table.text("items", "")
-    return LookupRule(items=items, send=_send(table, names))

@@ -1,4 +1,4 @@
-"""Builds the request that hands one message to a gateway, as its profile says.
+"""Builds the request that hands a message to a gateway, as its profile says.
 
     SendRequest ──► values by name ──► fields ──► signature ──► address, headers, body
 
@@ -24,7 +24,7 @@ from channels.errors import ErrorClass, PermanentFailure
 from channels.gateway_account import Account
 from channels.gateway_profile import Authentication, Encoding, Profile, SendRule
 from channels.gateway_proof import sign, with_key
-from channels.gateway_reader import BODY_NAME
+from channels.gateway_send_rules import BODY_NAME
 from channels.gateway_template import Template
 
 CODING_GSM = 0
@@ -53,18 +53,24 @@ class Built:
 def build_send(
     profile: Profile, account: Account, request: SendRequest, now: datetime, *, keyed: bool
 ) -> Built:
-    """Return the request for one message. Raises PermanentFailure: it can never be sent so.
+    """Return the request for one message. Raises PermanentFailure: it can never be sent so."""
+    return build(profile.send, account, send_values(profile, account, request, now, keyed=keyed))
+
+
+def send_values(
+    profile: Profile, account: Account, request: SendRequest, now: datetime, *, keyed: bool
+) -> dict[str, Any]:
+    """Return what the names stand for in one message. Raises PermanentFailure: it is too late.
 
     `keyed`: callback addresses get their key.
     """
-    values = {
+    return {
         **_common(profile, account, request.to, request.text, now),
         **_validity(profile, request.valid_until, now),
         "token": request.token,
         "language": request.language,
         **_addresses(account, request, keyed=keyed),
     }
-    return build(profile.send, account, values)
 
 
 def build_lookup(
@@ -93,7 +99,7 @@ def _build(rule: SendRule, account: Account, values: dict[str, Any]) -> Built:
     if signing is not None and not over_body:
         values["signature"] = sign(signing, values, account.secret, rule.charset)
     address = account.base_url.rstrip("/") + _path(rule.path, values)
-    fields = _filled(rule.fields, values)
+    fields = filled(rule.fields, values)
     query, body = _encoded(rule, fields)
     if signing is not None and over_body:
         values[BODY_NAME] = (body or query.encode()).decode(rule.charset)
@@ -195,13 +201,14 @@ def international(given: str, country: str, national_digits: int) -> str:
 # --- places ---------------------------------------------------------------------------------------
 
 
-def _filled(fields: Any, values: Mapping[str, Any]) -> Any:
+def filled(fields: Any, values: Mapping[str, Any]) -> Any:
+    """Return tables and lists with values in place of their templates."""
     if isinstance(fields, Template):
         return fields.value(values)
     if isinstance(fields, Mapping):
-        return {name: _filled(inner, values) for name, inner in fields.items()}
+        return {name: filled(inner, values) for name, inner in fields.items()}
     if isinstance(fields, list):
-        return [_filled(inner, values) for inner in fields]
+        return [filled(inner, values) for inner in fields]
     return fields
 
 

@@ -9,7 +9,7 @@ cannot run anything. A name that does not exist is a fault when the profile is r
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from string import Formatter
@@ -62,6 +62,16 @@ def _piece(
     if not name or form or conversion:
         raise ValueError("between braces stands a name, and nothing after it")
     return text, name
+
+
+def names_in(fields: Any) -> frozenset[str]:
+    """Return the names that the templates in tables and lists ask for."""
+    if isinstance(fields, Template):
+        return fields.names
+    inner = fields.values() if isinstance(fields, Mapping) else fields
+    if isinstance(inner, str) or not isinstance(inner, Iterable):
+        return frozenset()
+    return frozenset().union(*(names_in(one) for one in inner))
 
 
 def instead(given: str, known: Collection[str]) -> str:

@@ -200,6 +200,7 @@ def _after(known: Known) -> str:
             "Validity",
             "A callee",
             "A second",
+            "A request",
             "Callbacks",
         ),
         (
@@ -212,6 +213,7 @@ def _after(known: Known) -> str:
                 _validity(can),
                 _limits(can.per_callee),
                 f"{can.per_second:g} {_UNIT[can.kind]}{'' if can.per_second == 1 else 's'}",
+                f"up to {can.batch_max}" if can.batch_max > 1 else "1",
                 row.proof,
             )
             for row, can in known

@@ -155,6 +155,93 @@ class ChannelConformance:
 
         assert rig.valid_until_received() == until
 
+    # -------------------------------------------------------------------------------------- batches
+
+    def batch(self, rig: Rig, count: int = 3, **changes: object) -> list[SendRequest]:
+        """Return requests to as many numbers; where each is a host, to one."""
+        if rig.channel.capabilities.batch_max == 1:
+            count = 1
+        good = rig.good_address
+        return [
+            self.request(
+                rig, f"tok-10{n:02d}", **{"to": f"{good[:-1]}{n}" if n else good, **changes}
+            )
+            for n in range(count)
+        ]
+
+    async def test_messages_in_one_request_are_each_taken_once(self, rig: Rig) -> None:
+        requests = self.batch(rig)
+
+        outcomes = await rig.channel.send_batch(requests)
+
+        assert [one.kind for one in outcomes if one] == [OutcomeKind.ACCEPTED] * len(requests)
+        assert len({one.reference for one in outcomes if one}) == len(requests)
+        assert rig.texts_received() == [request.text for request in requests]
+
+    async def test_no_messages_are_no_request(self, rig: Rig) -> None:
+        assert await rig.channel.send_batch([]) == []
+        assert rig.texts_received() == []
+
+    async def test_a_wrong_number_among_others_costs_them_nothing(self, rig: Rig) -> None:
+        good = self.batch(rig, 2)
+        wrong = self.request(rig, "tok-1009", to=rig.bad_address)
+        requests = [good[0], wrong, *good[1:]]
+
+        outcomes = await rig.channel.send_batch(requests)
+        for place, request in enumerate(requests):
+            if outcomes[place] is None:
+                (outcomes[place],) = await rig.channel.send_batch([request])
+
+        refused = outcomes.pop(1)
+        assert refused is not None
+        assert refused.error_class is ErrorClass.BAD_NUMBER
+        assert [said and said.kind for said in outcomes] == [OutcomeKind.ACCEPTED] * len(good)
+        assert len(rig.texts_received()) == len(good)
+
+    async def test_one_too_late_for_its_batch_is_left_out_of_it(self, rig: Rig) -> None:
+        late = self.request(rig, "tok-1009", valid_until=rig.now() - timedelta(seconds=1))
+
+        outcomes = await rig.channel.send_batch([late, *self.batch(rig)])
+
+        said = outcomes[0]
+        if said is None:
+            (said,) = await rig.channel.send_batch([late])
+        assert said is not None
+        assert said.error_class is ErrorClass.EXPIRED
+
+    async def test_a_batch_that_is_never_answered_is_unknown_for_each(self, rig: Rig) -> None:
+        rig.never_answer()
+        requests = self.batch(rig)
+
+        outcomes = await rig.impatient.send_batch(requests)
+
+        assert [one and one.kind for one in outcomes] == [OutcomeKind.UNKNOWN] * len(requests)
+
+    async def test_a_throttled_batch_keeps_the_pause_for_each(self, rig: Rig) -> None:
+        rig.throttle(7.0)
+        requests = self.batch(rig)
+
+        outcomes = await rig.channel.send_batch(requests)
+
+        assert [one and one.retry_after for one in outcomes] == [7.0] * len(requests)
+
+    async def test_a_batch_to_nobody_there_was_not_sent(self, rig: Rig) -> None:
+        await rig.refuse_connections()
+
+        outcomes = await rig.channel.send_batch(self.batch(rig))
+
+        assert {one and one.error_class for one in outcomes} == {ErrorClass.DOWN}
+
+    async def test_a_number_may_be_in_a_batch_twice(self, rig: Rig) -> None:
+        if rig.channel.capabilities.batch_max == 1:
+            pytest.skip("this carrier takes one message a request")
+        requests = self.batch(rig, to=rig.good_address)
+
+        outcomes = await rig.channel.send_batch(requests)
+
+        assert len({one.reference for one in outcomes if one}) == len(requests)
+        assert len(rig.texts_received()) == len(requests)
+
     # ------------------------------------------------------------------------------------- receipts
 
     async def test_receipts_name_our_token_and_the_carriers_time(self, rig: Rig) -> None:

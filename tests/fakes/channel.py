@@ -12,7 +12,7 @@ when, in which order and how often a callback arrives.
 
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode
@@ -120,6 +120,8 @@ class FakeChannel(PlainChannel):
         )
         self.tries: list[SendRequest] = []
         """Everything that was handed over, taken or not."""
+        self.batches: list[int] = []
+        """How many messages each request of several held."""
         self.taken: list[Taken] = []
         self.mail: deque[CallbackRequest] = deque()
         """Callbacks on their way to us."""
@@ -241,6 +243,27 @@ class FakeChannel(PlainChannel):
                     answer=answer,
                 )
 
+    async def send_batch(self, requests: Sequence[SendRequest]) -> list[SendOutcome | None]:
+        """One that would be refused spoils them all; what else befalls one befalls them all."""
+        if len(requests) < 2:
+            return await super().send_batch(requests)
+        self.batches.append(len(requests))
+        scripts = [self._peek(request) for request in requests]
+        if any(isinstance(script, Reject) for script in scripts):
+            self.tries += requests
+            return [None] * len(requests)
+        shared = next((s for s in scripts if not isinstance(s, Accept)), None)
+        if shared is not None:
+            for request in requests:
+                self._next(request)
+        if isinstance(shared, Raise):
+            for request in requests if shared.taken else ():
+                self._take(request)
+            raise shared.error
+        if shared is not None:
+            self.script(*[shared] * len(requests))
+        return [await self.send(request) for request in requests]
+
     async def cancel(self, reference: str) -> bool:
         for taken in self.taken:
             if taken.sid == reference and not taken.cancelled:
@@ -302,6 +325,13 @@ class FakeChannel(PlainChannel):
         """Nothing is open."""
 
     # -------------------------------------------------------------------------------------------
+
+    def _peek(self, request: SendRequest) -> Script:
+        """What `_next` would return."""
+        kept = {to: deque(scripts) for to, scripts in self._scripts.items()}
+        script = self._next(request)
+        self._scripts = kept
+        return script
 
     def _next(self, request: SendRequest) -> Script:
         if request.valid_until <= self._clock():

@@ -1,5 +1,6 @@
 """The fake carrier keeps the promises that every channel makes."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -64,3 +65,11 @@ class TestFakeChannel(ChannelConformance):
     @pytest.fixture
     def rig(self) -> FakeRig:
         return FakeRig()
+
+
+class TestFakeChannelOfBatches(ChannelConformance):
+    @pytest.fixture
+    def rig(self) -> FakeRig:
+        rig = FakeRig()
+        rig.channel.capabilities = replace(rig.channel.capabilities, batch_max=100)
+        return rig

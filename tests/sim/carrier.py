@@ -10,6 +10,7 @@ right: `tests.sim.invariants` looks at what it was asked.
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class Carrier:
             inbound_countries=frozenset("*"),
             dtmf=kind is ChannelKind.VOICE,
             per_second=plan.per_second,
+            batch_max=plan.batch_max if kind is ChannelKind.SMS else 1,
             lines=30 if kind is ChannelKind.VOICE else 0,
             can_lookup=not {kind.value, name}.isdisjoint(plan.lookups),
         )
@@ -84,12 +86,17 @@ class Carrier:
 
     # A request ---------------------------------------------------------------------------------
 
-    def request(self, request: SendRequest) -> "asyncio.Future[SendOutcome]":
-        """Take a request off the wire; the future is the answer on its way back."""
-        answer: asyncio.Future[SendOutcome] = self.world.loop.create_future()
-        fault = self.fault(
+    def trouble(self) -> Fault | None:
+        """What strikes the next request, if anything."""
+        return self.fault(
             "throttle", "refuse", "lost_request", "lost_answer", "down", "broken", "slow"
         )
+
+    def request(
+        self, request: SendRequest, fault: Fault | None
+    ) -> "asyncio.Future[SendOutcome]":
+        """Take a request off the wire; the future is the answer on its way back."""
+        answer: asyncio.Future[SendOutcome] = self.world.loop.create_future()
         there = self.random.uniform(0.01, 0.2)
         back = self.random.uniform(0.01, 0.3)
         if fault is not None and fault.kind == "slow":
@@ -282,11 +289,29 @@ class Wire(FakeChannel):
     async def send(self, request: SendRequest) -> SendOutcome:
         self._life.point("send.before")
         self._carrier.world.starts(self._life, self._carrier, request)
-        answer = self._carrier.request(request)
+        answer = self._carrier.request(request, self._carrier.trouble())
         self._life.point("send.wire")
         outcome = await answer
         self._life.point("send.after")
         return outcome
+
+    async def send_batch(self, requests: Sequence[SendRequest]) -> list[SendOutcome | None]:
+        """One request, and one fate; where one is refused nothing is taken, and nobody knows why."""
+        if len(requests) < 2:
+            return await super().send_batch(requests)
+        self._life.point("send.before")
+        trouble = self._carrier.trouble()
+        self._carrier.world.note("batch", self._carrier.short, len(requests))
+        if trouble is not None and trouble.kind == "refuse":
+            await asyncio.sleep(0.1)
+            return [None] * len(requests)
+        for request in requests:
+            self._carrier.world.starts(self._life, self._carrier, request)
+        answers = [self._carrier.request(request, trouble) for request in requests]
+        self._life.point("send.wire")
+        outcomes = [await answer for answer in answers]
+        self._life.point("send.after")
+        return list(outcomes)
 
     async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
         self._life.point("lookup.before")

@@ -259,7 +259,8 @@ def danger_goes_first(world: "World", step: Step) -> Faults:
 def the_carriers_pace_is_kept(world: "World", start: Start) -> Faults:
     """23 S: in no second does more than the agreed pace start, in parts and in calls.
 
-    A process that stood still sends what its slots had come for, at most half a second's worth.
+    A process that stood still sends what its slots had come for, at most half a second's worth. What
+    shares a request waited for its last slot, at most as long.
     """
     name, kind = start.carrier.name, start.carrier.kind.value
     weight = count(start.request.text).parts if kind == "sms" else 1
@@ -268,7 +269,8 @@ def the_carriers_pace_is_kept(world: "World", start: Start) -> Faults:
     starts[:] = [(at, parts) for at, parts in starts if at > now - 0.99]
     starts.append((now, weight))
     pace = start.carrier.capabilities.per_second
-    extra = pace * 0.5 + 2 if world.stood_still_lately() else 0
+    late = world.stood_still_lately() or start.carrier.capabilities.batch_max > 1
+    extra = pace * 0.5 + 2 if late else 0
     allowed = pace + max(parts for _, parts in starts) + extra
     if sum(parts for _, parts in starts) > allowed:
         yield f"{name} started {starts} in a second, at {pace} a second"

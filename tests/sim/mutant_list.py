@@ -124,7 +124,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "sends_after_its_lease",
         "a paused process goes on with what it had claimed",
         _edit(
-            "outbox.lane:Lane._send",
+            "outbox.lane:Lane._settled",
             "if load.lease_until <= now or not self._alive(self._claimed_at(load)):",
             "if False:",
         ),
@@ -462,11 +462,32 @@ MUTANTS: tuple[Mutant, ...] = (
         ("routes",),
     ),
     Mutant(
+        "batch_outlives_its_lease",
+        "what shares a request is sent whoever has it by now",
+        _edit(
+            "outbox.lane:Lane._send_together",
+            "settled = [(load, self._settled(load, now)) for load in loads]",
+            "settled = [(load, None) for load in loads]",
+        ),
+        ("batches",),
+    ),
+    Mutant(
+        "refused_together_counts_as_sent",
+        "what was refused for one among them is said to be sent",
+        _edit(
+            "outbox.lane:Lane._ask",
+            "            if one is None:\n                sent.append(None)\n                continue\n",
+            "            if one is None:\n                one = SendOutcome(kind=__import__('channels.base')"
+            ".base.OutcomeKind.ACCEPTED)\n",
+        ),
+        ("batches",),
+    ),
+    Mutant(
         "refusal_forgotten",
         "who would not take it is not written down",
         _edit(
             "outbox.reading:Reader._refused_by",
-            "return with_refusal(attempt.refused_by, self.name, why=why)",
+            "return with_refusal(attempt.refused_by, self._channel.name, why=why)",
             "return attempt.refused_by",
         ),
         ("routes",),

@@ -104,6 +104,8 @@ class Plan:
     """The channels that have two carriers, tried in their order."""
     receipt_seconds: int = 0
     """After so long without a receipt the next carrier is tried; 0: never."""
+    batch_max: int = 1
+    """How many texts a carrier takes in one request."""
     lease_seconds: int = 12
     until_expired: bool = False
     """Whether the run goes on until the bulletins have run out, with nobody up in between."""

@@ -300,6 +300,18 @@ def _routes(chance: random.Random, plan: Plan) -> Plan:
     return _with_a_second_worker(chance, plan) if chance.random() < 0.4 else plan
 
 
+def _batches(chance: random.Random, plan: Plan) -> Plan:
+    """Carriers that take many texts in a request, whatever else befalls them."""
+    if chance.random() < 0.4:
+        return replace(_stalled(chance, plan), batch_max=chance.choice((3, 100)))
+    befalls = chance.choice((_storm, _crashing, _two_workers, _officers, _routes))
+    return replace(
+        befalls(chance, plan),
+        batch_max=chance.choice((2, 3, 5, 100)),
+        per_second=chance.choice((50.0, 20.0, 6.0)),
+    )
+
+
 def _mood(chance: random.Random, carrier: str) -> Fault:
     begins = chance.choice((0.0, 0.0, round(chance.uniform(0, 55), 1)))
     fault = replace(
@@ -339,6 +351,7 @@ _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "database": _database,
     "stalled": _stalled,
     "routes": _routes,
+    "batches": _batches,
 }
 
 
@@ -421,6 +434,19 @@ _SMALL: dict[str, Plan] = {
             Fault("blocked", "sms-a", 20.0, 45.0, 1.0, ErrorClass.UNROUTABLE.value),
         ),
         quiet_at=46.0,
+    ),
+    "together": Plan(
+        scenario="sweep:together",
+        seed=7,
+        shape=Shape((3,), tiers=1),
+        window_seconds=20,
+        habits=_of(Shape((3,), tiers=1), _ANSWERS, _ANSWERS, _SILENT),
+        batch_max=5,
+        faults=(
+            Fault("refuse", SMS, 0.0, 3.0, 0.6, ErrorClass.BAD_NUMBER.value),
+            Fault("lost_answer", SMS, 3.0, 20.0, 0.5),
+        ),
+        quiet_at=25.0,
     ),
 }
 

@@ -28,6 +28,9 @@ class Sent:
     carrier: str
     said: SendOutcome | None = None
     """None when the carrier was not asked, or the adapter raised: then it said nothing."""
+    echo: bool = False
+    """It shared a request with another of which the same was said: of its carrier this tells no
+    more than the other does."""
 
     @property
     def answer(self) -> str:

@@ -113,7 +113,7 @@ class Recorder:
         """A carrier's state is a hint: a fault here costs nothing but the hint."""
         said: dict[str, list[SendOutcome]] = {}
         for one in sent:
-            if one.said is not None:
+            if one.said is not None and not one.echo:
                 said.setdefault(one.carrier, []).append(one.said)
         for name, words in sorted(said.items()):
             try:

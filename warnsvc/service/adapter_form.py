@@ -40,6 +40,7 @@ HELP: Mapping[str, str] = {
     "values": mark("网关配置里用到的其他值，如 apId=123 addSerial=01。"),
     "per_second": mark("每秒最多几条（短信按拆分后的条数）、几个呼叫或几个请求。"),
     "sender_per_second": mark("同一发送号码每秒最多几条；0 表示不限。"),
+    "batch_max": mark("一次请求最多带几条；0 表示按网关类型，1 表示一条一发。"),
     "lines": mark("最多同时几路通话。"),
     "per_callee": mark("同一号码的频次，如 1/60 5/3600 20/86400!：次数/秒数，! 表示运营商会拒绝。"),
     "countries": mark("能发到哪些国家：国家码，空格或逗号分开；* 表示都能。"),

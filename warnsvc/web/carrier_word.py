@@ -76,6 +76,7 @@ PARAMETER: dict[str, str] = {
     "previous_secret": mark("旧密钥（轮换期间）"),
     "per_second": mark("每秒最多发多少"),
     "sender_per_second": mark("每个发送号每秒最多发多少"),
+    "batch_max": mark("一次请求最多带几条"),
     "lines": mark("同时通话数"),
     "per_callee": mark("对同一号码的限制"),
     "countries": mark("送到哪些国家（国际区号）"),

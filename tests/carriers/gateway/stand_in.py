@@ -46,6 +46,8 @@ class FarEnd:
         self.now = now
         self.user, self.secret = user, secret
         self.taken: list[Taken] = []
+        self.sizes: list[int] = []
+        """How many messages there were in each request that could have held several."""
         self.throttle = 0.0
         self.silent = False
         self.cut = False
@@ -169,10 +171,15 @@ class MasLike(FarEnd):
             return self._refusal("IllegalMac")
         if self.throttle:
             return self._refusal("TooFast", {"Retry-After": f"{self.throttle:g}"})
-        if len(document["mobiles"]) != 11:
+        mobiles = document["mobiles"].split(",")
+        self.sizes.append(len(mobiles))
+        if not all(len(mobile) == 11 for mobile in mobiles):
             return self._refusal("InvalidMobile")
-        message = self.take(to=document["mobiles"], text=document["content"])
-        said = {"msgGroup": f"0711140000{message.id}", "rspcod": "success", "success": True}
+        assert len(set(mobiles)) == len(mobiles), "one id and a number name one message"
+        taken = [self.take(to=mobile, text=document["content"]) for mobile in mobiles]
+        for message in taken:
+            message.reference = f"0711140000{taken[0].id}"
+        said = {"msgGroup": taken[0].reference, "rspcod": "success", "success": True}
         return web.json_response(said)
 
     def _refusal(self, code: str, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -186,7 +193,7 @@ class MasLike(FarEnd):
             "submitDate": self._time(),
             "receiveDate": self._time(),
             "errorCode": word,
-            "msgGroup": f"0711140000{message.id}",
+            "msgGroup": message.reference,
         }
 
     def _time(self) -> str:
@@ -218,8 +225,26 @@ class JsonLike(FarEnd):
         if self.throttle:
             return self._refusal(429, "too_fast", retry_after=self.throttle)
         document = json.loads(body)
+        if request.path.endswith("/batch"):
+            return self._answer_batch(document)
         if not document["to"].startswith("+"):
             return self._refusal(422, "invalid_number")
+        message = self._take(document)
+        return web.json_response({"id": message.id, "parts": 2}, status=202)
+
+    def _answer_batch(self, document: dict[str, Any]) -> web.Response:
+        """Tell of each message, and as it likes: in any order."""
+        self.sizes.append(len(document["messages"]))
+        records = []
+        for one in document["messages"]:
+            about = {"reference": one["reference"]}
+            if one["to"].startswith("+"):
+                records.append({**about, "id": self._take(one).id, "parts": 2})
+            else:
+                records.append({**about, "error": {"code": "invalid_number"}})
+        return web.json_response({"messages": records[::-1]}, status=202)
+
+    def _take(self, document: dict[str, Any]) -> Taken:
         message = self.take(
             to=document["to"],
             text=document["text"],
@@ -228,7 +253,7 @@ class JsonLike(FarEnd):
             reference=document["reference"],
         )
         assert type(document["validity_seconds"]) is int
-        return web.json_response({"id": message.id, "parts": 2}, status=202)
+        return message
 
     def _found(self, reference: str) -> web.Response:
         events = [e for m in self.taken if m.reference == reference for e in self._events(m)]

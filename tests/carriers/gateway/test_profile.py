@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from channels.gateway import HttpGateway
-from channels.gateway_reader import SEND_NAMES, profile_from, read_profile, shipped_profiles
+from channels.gateway_reader import profile_from, read_profile, shipped_profiles
+from channels.gateway_send_rules import SEND_NAMES
 from channels.gateway_table import ProfileFault
 from channels.registry import ChannelMisconfigured, build_channel, spec_from
 
