@@ -462,16 +462,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ("routes",),
     ),
     Mutant(
-        "batch_outlives_its_lease",
-        "what shares a request is sent whoever has it by now",
-        _edit(
-            "outbox.lane:Lane._send_together",
-            "settled = [(load, self._settled(load, now)) for load in loads]",
-            "settled = [(load, None) for load in loads]",
-        ),
-        ("batches",),
-    ),
-    Mutant(
         "refused_together_counts_as_sent",
         "what was refused for one among them is said to be sent",
         _edit(

@@ -278,6 +278,7 @@ _MOODS = ("refuse", "refuse", "refuse", "down", "down", "throttle", "lost_reques
           "broken", "slow", "no_receipts", "no_receipts", "late", "late", "blocked", "blocked",
           "fails", "twice", "reorder", "early", "mute")
 """What one of two carriers may be at; the other may be well meanwhile, or at something else."""
+_REFUSALS = (ErrorClass.BAD_NUMBER, ErrorClass.BAD_NUMBER, ErrorClass.UNROUTABLE)
 _BLOCKS = (ErrorClass.FILTERED, ErrorClass.UNROUTABLE, ErrorClass.OTHER, ErrorClass.EXPIRED)
 
 
@@ -304,9 +305,12 @@ def _batches(chance: random.Random, plan: Plan) -> Plan:
     """Carriers that take many texts in a request, whatever else befalls them."""
     if chance.random() < 0.4:
         return replace(_stalled(chance, plan), batch_max=chance.choice((3, 100)))
-    befalls = chance.choice((_storm, _crashing, _two_workers, _officers, _routes))
+    befalls = chance.choice((_storm, _crashing, _two_workers, _officers, _routes, _calm))
+    plan = befalls(chance, plan)
+    wrong = Fault("refuse", SMS, 0.0, 30.0, 0.4, chance.choice(_REFUSALS).value)
     return replace(
-        befalls(chance, plan),
+        plan,
+        faults=plan.faults + ((wrong,) if chance.random() < 0.6 else ()),
         batch_max=chance.choice((2, 3, 5, 100)),
         per_second=chance.choice((50.0, 20.0, 6.0)),
     )

@@ -125,7 +125,7 @@ async def _copies(county: County) -> list[int]:
     return [sum(t.request.token == token for t in county.sms.taken) for token in first]
 
 
-async def test_what_its_callee_answered_meanwhile_stays_out_of_the_batch(build: Build) -> None:
+async def test_a_batch_whose_lease_is_over_is_not_sent(build: Build) -> None:
     county = await build(villages=3, tiers=1)
     take_many(county)
     await county.release(await county.signed())
