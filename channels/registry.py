@@ -16,6 +16,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from channels.simulated import SimulatedSms, SimulatedVoice
 from channels.twilio_sms import TwilioSms
 from channels.twilio_voice import TwilioVoice
 from channels.webhook import WebhookChannel
+
+PER_SECOND_MIN, PER_SECOND_MAX = 0.001, 100_000.0
+"""Slower than three an hour, or faster than any carrier: a slip of the finger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +111,30 @@ def build_channel(spec: ChannelSpec, *, clock: Clock = utc_now) -> Channel:
         )
     params = _values(spec)
     _check_names(spec, adapter, params)
+    _check_numbers(spec, params)
     try:
-        return adapter.build(name=spec.name, clock=clock, **params)
+        channel = adapter.build(name=spec.name, clock=clock, **params)
     except (ValueError, TypeError) as error:
         raise ChannelMisconfigured(f"channel {spec.name}: {error}") from error
+    _check_paces(spec, channel)
+    return channel
+
+
+def _check_numbers(spec: ChannelSpec, params: Mapping[str, Any]) -> None:
+    """Nothing that is counted or measured here can be less than nothing, or no number."""
+    for name, value in params.items():
+        if isinstance(value, int | float) and not (isfinite(value) and value >= 0):
+            raise ChannelMisconfigured(f"channel {spec.name}: {name} is a number from 0")
+
+
+def _check_paces(spec: ChannelSpec, channel: Channel) -> None:
+    """A pace that is none would stop its process, and with it every other carrier."""
+    capabilities = channel.capabilities
+    for pace in (capabilities.per_second, *(limit.per_second for limit in capabilities.paces)):
+        if not PER_SECOND_MIN <= pace <= PER_SECOND_MAX:
+            raise ChannelMisconfigured(
+                f"channel {spec.name}: a pace is {PER_SECOND_MIN:g} to {PER_SECOND_MAX:g} a second"
+            )
 
 
 def _values(spec: ChannelSpec) -> dict[str, Any]:

@@ -71,6 +71,12 @@ MISTAKES = [
     ({"name": "h", "adapter": "webhook", "secrets": SECRET}, "secrets is a list"),
     ({"name": "h", "adapter": "webhook", "secrets": []}, "needs a secret"),
     ({**SMS, "limits": {"sometime": 3}}, "limits is not right"),
+    ({**SMS, "per_second": 0}, "a pace is 0.001 to 100000 a second"),
+    ({**SMS, "per_second": 1e9}, "a pace is 0.001 to 100000 a second"),
+    ({**SMS, "per_second": float("nan")}, "per_second is a number from 0"),
+    ({**SMS, "per_second": float("inf")}, "per_second is a number from 0"),
+    ({**SMS, "per_second": -1}, "per_second is a number from 0"),
+    ({**SMS, "sender_per_second": -2}, "sender_per_second is a number from 0"),
 ]
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from warnsvc.core.circuit import (
     FAILURES_MAX,
+    FULL_SECONDS,
     PAUSE_SECONDS,
     PAUSE_SECONDS_MAX,
     PROBE_SECONDS,
@@ -41,6 +42,44 @@ def test_five_in_a_row_open_it_and_nothing_may_be_sent() -> None:
     assert opened.last_error == "no connection"
     assert opened.may_send(NOW) == 0
     assert opened.may_send(after(PAUSE_SECONDS)) == PROBES
+
+
+FULL = (Told.TOO_FAST, "429 too fast")
+
+
+def test_one_that_is_too_busy_for_a_moment_is_waited_for() -> None:
+    busy = decide(decide(CLOSED, [OK], NOW), [FULL] * 50, after(1))
+
+    assert busy.state is CircuitState.CLOSED
+    assert decide(busy, [OK, FULL], after(1 + FULL_SECONDS)).state is CircuitState.CLOSED
+    assert decide(busy, [FULL], after(1 + FULL_SECONDS)).state is CircuitState.OPEN
+
+
+def test_one_that_has_room_for_nobody_for_long_does_not_work() -> None:
+    busy = CLOSED
+    for second in range(int(FULL_SECONDS)):
+        busy = decide(busy, [FULL], after(second))
+        assert busy.state is CircuitState.CLOSED
+
+    full = decide(busy, [FULL], after(FULL_SECONDS))
+
+    assert full.state is CircuitState.OPEN
+    assert full.last_error == "429 too fast"
+
+
+def test_an_idle_hour_is_no_time_without_room() -> None:
+    idle = decide(CLOSED, [OK], NOW)
+
+    assert decide(idle, [FULL] * 20, after(3_600)).state is CircuitState.CLOSED
+
+
+def test_a_probe_that_finds_no_room_leaves_it_open() -> None:
+    opened = decide(CLOSED, [DOWN] * FAILURES_MAX, NOW)
+
+    again = decide(probing(opened, after(2)), [FULL], after(3))
+
+    assert again.state is CircuitState.OPEN
+    assert again.may_send(after(3 + PAUSE_SECONDS * 2)) == PROBES
 
 
 def test_a_refused_account_opens_it_at_once() -> None:

@@ -11,7 +11,7 @@ from tests.fakes.channel import Accept, FakeChannel, Reject, Throttle, Unknown
 from tests.fakes.county import County, Issued
 from tests.story.conftest import Build
 from warnsvc.core.bulletin import Colour
-from warnsvc.core.circuit import FAILURES_MAX
+from warnsvc.core.circuit import FAILURES_MAX, FULL_SECONDS
 from warnsvc.core.route import RouteRule, refused_of
 from warnsvc.service.preview import preview
 from warnsvc.store.port import Store
@@ -427,3 +427,54 @@ async def test_a_crowd_before_a_slow_carrier_hides_nobody_from_another(store: St
     assert last.phones[0].address in [t.to for t in spare.taken if "黄" in t.text or "سەل" in t.text]
     county.sms.capabilities = quick
     await county.finish()
+
+
+async def test_a_carrier_that_never_has_room_is_passed_over(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.always(Throttle(2.0))
+    warning = await county.red_warning()
+
+    await county.advance(seconds=FULL_SECONDS + 5)
+
+    (sms,) = await warning.attempts(village.first, channel="sms", number=1)
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+    assert len(await county.alarms("channel")) == 1
+
+
+async def test_a_sole_carrier_that_never_has_room_is_an_alarm(build: Build) -> None:
+    county = await build(villages=3, tiers=1)
+    county.sms.always(Throttle(2.0))
+    await county.red_warning()
+    assert await county.alarms("channel") == []
+
+    await county.advance(seconds=FULL_SECONDS + 5)
+
+    (alarm,) = await county.alarms("channel")
+    assert alarm["ended_at"] is None
+    county.sms.always(None)
+    await county.advance(seconds=30)
+    (alarm,) = await county.alarms("channel")
+    assert alarm["ended_at"] is not None
+
+
+async def test_a_carrier_that_is_gone_from_the_settings_is_not_asked_for_by_another(
+    build: Build,
+) -> None:
+    """Another would say that it was never seen, and the phone would ring twice."""
+    county = await build()
+    (village,) = county.villages
+    county.voice.always(Unknown(taken=True))
+    spare = county.spare(VOICE)
+    warning = await county.drill()
+    (call,) = await warning.attempts(village.first, channel="voice", state="unknown")
+    assert call["carrier"] == "fake-voice"
+    del county.carriers["voice"]
+    county.routes(RouteRule(kind="voice", carriers=(spare.name,)))
+
+    await county.advance(seconds=60)
+
+    (call,) = await warning.attempts(village.first, id=call["id"])
+    assert (call["state"], call["send_count"]) == ("unknown", 1)
+    assert spare.taken == []

@@ -7,7 +7,8 @@
 
 While it is open nothing is sent: what is due stays planned and goes out when the carrier is back,
 or ends with its window. A carrier that answers "no such number" works; one that does not answer,
-takes no connection or refuses our account does not. No clock, no database, no network.
+takes no connection, refuses our account, or for half a minute takes nothing and only says "too
+fast" does not. No clock, no database, no network.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ PAUSE_SECONDS = 2.0
 """Before the first probe; each failed one doubles it."""
 PAUSE_SECONDS_MAX = 20.0
 """A carrier that is back is noticed within a fraction of a window."""
+FULL_SECONDS = 30.0
+"""A carrier that takes nothing for so long, and only ever says "too fast", does not work."""
 PROBE_SECONDS = 20.0
 """A probe of which nothing was heard for so long (its worker died) may be repeated."""
 PROBES = 1
@@ -43,6 +46,8 @@ class Told(StrEnum):
 
     ANSWERED = "answered"
     """It answered, be it with a refusal of this one."""
+    TOO_FAST = "too_fast"
+    """Not now: it works, and has no room for this one."""
     FAILED = "failed"
     """No connection, no answer, or an error of its own."""
     REFUSED_US = "refused_us"
@@ -90,6 +95,8 @@ def _after(circuit: Circuit, fact: Told, words: str, now: datetime) -> Circuit:
         if circuit.state is CircuitState.CLOSED:
             return closed
         return replace(closed, state=CircuitState.CLOSED, openings=0, probe_at=None, changed_at=now)
+    if fact is Told.TOO_FAST and circuit.state is CircuitState.CLOSED:
+        return _full(circuit, words, now)
     failed = replace(circuit, failures=circuit.failures + 1, last_failed_at=now, last_error=words)
     if circuit.state is CircuitState.OPEN:
         return failed  # sent before it was opened
@@ -97,6 +104,16 @@ def _after(circuit: Circuit, fact: Told, words: str, now: datetime) -> Circuit:
     if circuit.state is CircuitState.HALF_OPEN or enough:
         return _opened(failed, now)
     return failed
+
+
+def _full(circuit: Circuit, words: str, now: datetime) -> Circuit:
+    """Return the circuit of a carrier that had no room for one: open, when it has none for long."""
+    ok_at, since = circuit.last_ok_at, circuit.last_failed_at
+    if since is None or (ok_at is not None and ok_at >= since):
+        return replace(circuit, last_failed_at=now, last_error=words)
+    if (now - since).total_seconds() < FULL_SECONDS:
+        return circuit
+    return _opened(replace(circuit, last_failed_at=now, last_error=words), now)
 
 
 def _opened(circuit: Circuit, now: datetime) -> Circuit:

@@ -111,4 +111,4 @@ def _told(said: SendOutcome) -> Told:
         return Told.REFUSED_US
     if said.kind is OutcomeKind.UNKNOWN or said.error_class is ErrorClass.DOWN:
         return Told.FAILED
-    return Told.ANSWERED
+    return Told.TOO_FAST if _too_fast(said) else Told.ANSWERED

@@ -185,10 +185,11 @@ class Outbox:
 
     def _asked_about(self, row: Row) -> Channel | None:
         """The carrier that has it; that of its kind, when its sender died before he wrote it."""
-        named = self._channels.get(row["carrier"] or "")
+        if row["carrier"]:  # nobody else knows of it: he would say that it was never seen
+            return self._channels.get(row["carrier"])
         kind = row["channel"]
         same = (c for c in self._channels.values() if c.capabilities.kind == kind)
-        return named or next(same, None)
+        return next(same, None)
 
     async def _look_up(self, channel: Channel | None, row: Row) -> list[ReceiptEvent] | None:
         """Return what the carrier knows of a try; None when it does not say."""
