@@ -38,11 +38,11 @@ async def test_what_a_killed_leader_held_is_taken_over_within_ten_seconds() -> N
     async with open_rig("postgresql", lease_seconds=60) as rig:
         await rig.populate(3_000)
         await rig.release()
-        await rig.turn(answer_seconds=0.5)
+        await rig.turn(answer_seconds=3.0)  # so slow that the second finds something left
         rig.start("leader", "worker")
         await rig.until(lambda: _leads(rig, "leader"), 20, "the first worker leads")
         rig.start("second", "worker")
-        await rig.until(lambda: _has_sent(rig, "second"), 30, "the second worker sends too")
+        await rig.until(lambda: _has_sent(rig, "second"), 60, "the second worker sends too")
         owner = rig["leader"].owner
 
         rig["leader"].kill()

@@ -18,11 +18,11 @@ async def test_a_leader_that_stood_still_for_thirty_seconds_sends_nothing_twice(
     async with open_rig("postgresql", lease_seconds=60) as rig:
         await rig.populate(PEOPLE)
         await rig.release()
-        await rig.turn(answer_seconds=0.6)
+        await rig.turn(answer_seconds=3.0)  # so slow that the second finds something left
         rig.start("first", "worker")
         await rig.until(lambda: _leads(rig, "first"), 20, "the first worker leads")
         rig.start("second", "worker")
-        await rig.until(lambda: _has_sent(rig, "second"), 30, "the second worker sends too")
+        await rig.until(lambda: _has_sent(rig, "second"), 60, "the second worker sends too")
         owner = rig["first"].owner
 
         rig["first"].pause()
