@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warnsvc.core.route import (
+    CALLEE_LIMIT,
     RouteRule,
     forgiven,
     left,
@@ -69,8 +70,9 @@ def test_shares_keep_to_routes_room_and_probes(
 
 def test_only_passing_reasons_are_forgiven() -> None:
     refused_by = with_refusal(with_refusal("", "a", why="down"), "b", why="filtered")
+    refused_by = with_refusal(refused_by, "c", why=CALLEE_LIMIT)
 
-    assert refused_of(refused_by) == {"a", "b"}
+    assert refused_of(refused_by) == {"a", "b", "c"}
     assert refused_of(forgiven(refused_by)) == {"b"}
     assert forgiven("") == ""
 

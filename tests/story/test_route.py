@@ -261,13 +261,15 @@ async def test_who_must_not_be_called_again_for_long_is_called_by_another(build:
     spare = county.spare(VOICE)
     limit = PerCalleeLimit(count=1, seconds=3_600, hard=True)
     county.voice.capabilities = replace(county.voice.capabilities, per_callee=(limit,))
-    await county.red_warning()
+    warning = await county.red_warning()
     village.expects_call()
+    assert await reroutings(warning) == []
 
     await county.advance(seconds=100)
 
     assert len(county.voice.taken) == 1
     assert len(spare.taken) >= 1
+    assert set(await reroutings(warning)) == {("fake-voice", "callee_limit")}
 
 
 async def test_routes_go_by_country_and_language(build: Build) -> None:

@@ -19,7 +19,9 @@ RECEIPT_SECONDS_MAX = 3_600
 ELSEWHERE = frozenset({"unroutable", "filtered", "config", "down", "expired", "other"})
 """Classes of errors that are this carrier's, and perhaps not the next one's. A number that does not
 exist, a phone that is off or a person who has opted out is the same for all of them."""
-PASSING = frozenset({"down", "throttled", "config"})
+CALLEE_LIMIT = "callee_limit"
+"""Not an error: this carrier must not call that number again for a while."""
+PASSING = frozenset({"down", "throttled", "config", CALLEE_LIMIT})
 """Refusals that say nothing of the text: once nobody else is left, who gave one is asked again."""
 _MARK = "~"
 """Behind a name in `refused_by`: for a passing reason."""

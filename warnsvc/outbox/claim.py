@@ -14,13 +14,14 @@ from channels.base import Capabilities, OutcomeKind, SendOutcome
 from channels.errors import ErrorClass
 from warnsvc.core.circuit import probing
 from warnsvc.core.pace import CalleeLimit, callee_due, take
-from warnsvc.core.route import left, with_refusal
+from warnsvc.core.route import CALLEE_LIMIT, left, with_refusal
 from warnsvc.outbox.door import Doors, doors_of
 from warnsvc.outbox.lane import Lane
 from warnsvc.outbox.load import Load, Sent
 from warnsvc.service.context import Context
 from warnsvc.service.outgoing import Spoken, load_spoken
 from warnsvc.service.priority import is_urgent
+from warnsvc.service.reroute import PassedOn, rerouted_lines
 from warnsvc.store.attempt import (
     Claimed,
     Named,
@@ -30,6 +31,7 @@ from warnsvc.store.attempt import (
     name_carriers,
     put_back,
 )
+from warnsvc.store.ledger import append_lines
 from warnsvc.store.pace import save_buckets, save_circuit, starts_of
 from warnsvc.store.port import Unit
 
@@ -207,23 +209,26 @@ class Claimer:
             now=now,
             seconds=max(limit.seconds for limit in limits),
         )
-        kept, later = [], []
+        kept: list[Claimed] = []
+        later: list[tuple[Claimed, PutBack]] = []
         for attempt in claimed:
             known = starts.setdefault(attempt.address, [])
             due = callee_due(known, limits, now, urgent=is_urgent(attempt.priority))
             if due > now:
-                later.append(self._when_polite(attempt, lane, due, now))
+                later.append((attempt, self._when_polite(attempt, lane, due, now)))
             else:
                 known.append(now)
                 kept.append(attempt)
         if later:
-            await put_back(unit, later, owner=self._owner)
+            await self._put_back(unit, [back for _, back in later])
+            passed = [_passed_on(a, lane) for a, back in later if back.refused_by is not None]
+            await append_lines(unit, rerouted_lines(passed, actor=self._owner), now=now)
         return kept
 
     def _when_polite(self, attempt: Claimed, lane: Lane, due: datetime, now: datetime) -> PutBack:
         """When he may be called again; at once by another carrier, if this one must wait long."""
         hard = any(limit.hard for limit in limits_of(lane.channel.capabilities))
-        refused_by = with_refusal(attempt.refused_by, lane.name)
+        refused_by = with_refusal(attempt.refused_by, lane.name, why=CALLEE_LIMIT)
         if hard and due > now + PATIENCE and left(self._route(attempt), refused_by):
             return PutBack(attempt.id, now, refused_by)
         return PutBack(attempt.id, due)
@@ -258,6 +263,12 @@ def limits_of(capabilities: Capabilities) -> tuple[CalleeLimit, ...]:
     return tuple(
         CalleeLimit(count=limit.count, seconds=limit.seconds, hard=limit.hard)
         for limit in capabilities.per_callee
+    )
+
+
+def _passed_on(attempt: Claimed, lane: Lane) -> PassedOn:
+    return PassedOn(
+        attempt.bulletin_id, attempt.id, attempt.callout_id, lane.name, CALLEE_LIMIT
     )
 
 

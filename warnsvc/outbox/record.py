@@ -6,7 +6,7 @@ sends.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -19,6 +19,7 @@ from warnsvc.outbox.load import Sent
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
 from warnsvc.service.reference import of_outcomes
+from warnsvc.service.reroute import PassedOn, rerouted_lines
 from warnsvc.service.step import save_case, still_wanted
 from warnsvc.store.attempt import (
     Claimed,
@@ -228,26 +229,17 @@ def _lines(batch: Sequence[_Recorded], owner: str) -> list[Line]:
     return [
         Line(act="attempt.outcomes", actor=owner, bulletin_id=b, data={"attempts": rows})
         for b, rows in sorted(told.items())
-    ] + _rerouted(batch, owner)
+    ] + rerouted_lines(_passed_on(batch), actor=owner)
 
 
-def _rerouted(batch: Sequence[_Recorded], owner: str) -> list[Line]:
+def _passed_on(batch: Sequence[_Recorded]) -> Iterator[PassedOn]:
     """Say who would not take what, and why the next carrier is tried."""
-    told: dict[tuple[int, str, str], list[list[int]]] = {}
     for attempt, outcome, _ in batch:
         if _is_passed_on(attempt, outcome):
-            key = attempt.bulletin_id, outcome.carrier, outcome.error_class or ""
-            told.setdefault(key, []).append([attempt.id, attempt.callout_id])
-    return [
-        Line(
-            act="attempt.rerouted",
-            actor=owner,
-            bulletin_id=bulletin_id,
-            why=why,
-            data={"carrier": carrier, "attempts": rows},
-        )
-        for (bulletin_id, carrier, why), rows in sorted(told.items())
-    ]
+            why = outcome.error_class or ""
+            yield PassedOn(
+                attempt.bulletin_id, attempt.id, attempt.callout_id, outcome.carrier, why
+            )
 
 
 def _answer_fact(attempt: Claimed, outcome: Outcome, text: str, now: datetime) -> Inbound:

@@ -3,6 +3,7 @@
     accepted ── no receipt within the rule's seconds ──► planned again, by the next carrier
     accepted ── "undelivered", for a reason of the carrier's own ──► the same
     … and whatever the first carrier still says: only that it arrived counts
+    whoever passes something on, here or elsewhere, says so in the ledger (`rerouted_lines`)
 
 It is the same try, for the same person on the same channel: no round is used up and no window
 moves. Calls are never placed twice for want of a receipt. It never sends.
@@ -10,6 +11,7 @@ moves. Calls are never placed twice for want of a receipt. It never sends.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -38,6 +40,37 @@ LOOK_AGAIN = timedelta(seconds=10)
 _OPEN = frozenset({"sending", "unknown"})
 NO_RECEIPT = "no_receipt"
 """Why, in the ledger: nobody said that it arrived."""
+
+
+class PassedOn(NamedTuple):
+    """A try that the next carrier gets: from whom it was taken, and why."""
+
+    bulletin_id: int
+    attempt_id: int
+    callout_id: int
+    carrier: str
+    why: str
+
+
+def rerouted_lines(passed: Iterable[PassedOn], *, actor: str = "") -> list[Line]:
+    """Say who was passed on from and why: a line for each bulletin, carrier and reason.
+
+    For the unit in which it happens, whoever does it.
+    """
+    told: dict[tuple[int, str, str], list[list[int]]] = {}
+    for one in passed:
+        key = one.bulletin_id, one.carrier, one.why
+        told.setdefault(key, []).append([one.attempt_id, one.callout_id])
+    return [
+        Line(
+            act="attempt.rerouted",
+            actor=actor,
+            bulletin_id=bulletin_id,
+            why=why,
+            data={"carrier": carrier, "attempts": attempts},
+        )
+        for (bulletin_id, carrier, why), attempts in sorted(told.items())
+    ]
 
 
 def next_carrier(ctx: Context, attempt: Row, language: str) -> str | None:
@@ -142,18 +175,8 @@ async def _send_on(unit: Unit, going: Sequence[tuple[Row, str]], now: datetime) 
             for row, why in going
         ],
     )
-    await append_lines(unit, list(_lines(going)), now=now)
-
-
-def _lines(going: Iterable[tuple[Row, str]]) -> Iterable[Line]:
-    told: dict[tuple[int, str, str], list[list[int]]] = {}
-    for row, why in going:
-        key = row["bulletin_id"], row["carrier"], why
-        told.setdefault(key, []).append([row["id"], row["callout_id"]])
-    for (bulletin_id, carrier, why), attempts in sorted(told.items()):
-        yield Line(
-            act="attempt.rerouted",
-            bulletin_id=bulletin_id,
-            why=why,
-            data={"carrier": carrier, "attempts": attempts},
-        )
+    passed = [
+        PassedOn(row["bulletin_id"], row["id"], row["callout_id"], row["carrier"], why)
+        for row, why in going
+    ]
+    await append_lines(unit, rerouted_lines(passed), now=now)

@@ -26,6 +26,7 @@ from warnsvc.core.route import TAKES_A_COPY, next_after, with_refusal
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.intake import receipt_fact
 from warnsvc.service.reference import of_look_up
+from warnsvc.service.reroute import PassedOn, rerouted_lines
 from warnsvc.service.step import save_case, still_wanted
 from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.case import load_case_for_callouts
@@ -100,8 +101,11 @@ async def _resolve(ctx: Context, bulletin_id: int, some: Mapping[int, LookedUp])
         await settle_unknowns(unit, settled)
         moved = [one for one in settled if one.state != "unknown"]
         lines = [_line(bulletin_id, one) for one in moved]
-        lines += [_onward(bulletin_id, row) for row, s in zip(rows, settled, strict=True)
-                  if s.refused_by is not None]  # fmt: skip
+        lines += rerouted_lines(
+            _onward(bulletin_id, row)
+            for row, one in zip(rows, settled, strict=True)
+            if one.refused_by is not None
+        )
         await append_lines(unit, lines, now=now)
         await insert_inbound(unit, [f for row in rows for f in _facts(ctx, some[row["id"]], now)])
         failed = _failed_calls(rows, moved)
@@ -200,14 +204,10 @@ async def _tell(
     await save_case(ctx, unit, case, bulletin=bulletin, rule=rule, now=now)
 
 
-def _onward(bulletin_id: int, row: Row) -> Line:
+def _onward(bulletin_id: int, row: Row) -> PassedOn:
     """Say whose silence it was that the next carrier is tried for."""
-    return Line(
-        act="attempt.rerouted",
-        bulletin_id=bulletin_id,
-        why=ErrorClass.AMBIGUOUS.value,
-        data={"carrier": row["carrier"], "attempts": [[row["id"], row["callout_id"]]]},
-    )
+    why = ErrorClass.AMBIGUOUS.value
+    return PassedOn(bulletin_id, row["id"], row["callout_id"], row["carrier"], why)
 
 
 def _line(bulletin_id: int, one: Settled) -> Line:

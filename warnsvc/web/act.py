@@ -93,6 +93,8 @@ WHY: dict[str, str] = {
     "down": mark("通道连不上"),
     "throttled": mark("通道限速"),
     "other": mark("通道拒收"),
+    "ambiguous": mark("通道没有回音"),
+    "callee_limit": mark("通道对这个号码的次数已满"),
 }
 
 
