@@ -20,6 +20,7 @@ from channels.base import (
     ChannelKind,
     Inquiry,
     OutcomeKind,
+    PerCalleeLimit,
     ReceiptEvent,
     ReceiptWord,
     SendOutcome,
@@ -28,7 +29,7 @@ from channels.base import (
 from channels.errors import ErrorClass
 from tests.fakes.channel import FakeChannel
 from tests.sim.crash import Life
-from tests.sim.plan import Fault
+from tests.sim.plan import Fault, Plan
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -65,6 +66,7 @@ class Carrier:
             batch_max=plan.batch_max if kind is ChannelKind.SMS else 1,
             lines=30 if kind is ChannelKind.VOICE else 0,
             can_lookup=not {kind.value, name}.isdisjoint(plan.lookups),
+            per_callee=_limits(plan, name),
         )
         self.faults = [f for f in plan.faults if f.channel in {"*", kind.value, name}]
         self.random = random.Random(f"{plan.seed}:{self.short}")
@@ -322,6 +324,12 @@ class Wire(FakeChannel):
     async def cancel(self, reference: str) -> bool:
         self._life.fence()
         return False
+
+
+def _limits(plan: Plan, name: str) -> tuple[PerCalleeLimit, ...]:
+    if not plan.callee_seconds or not name.endswith("-a"):
+        return ()
+    return (PerCalleeLimit(count=1, seconds=plan.callee_seconds, hard=True),)
 
 
 def _answer(future: "asyncio.Future[object]", value: object) -> None:

@@ -62,6 +62,8 @@ def note_who_did_not_bring_it(world: "World", step: Step) -> Faults:
             refused |= dict.fromkeys(refused_of(new) - refused.keys(), False)
         elif old.state == "sending" and watch.requests[new.id] > watch.claim[new.id][3]:
             _note_refusal(world, new, refused)
+        elif old.state == "sending":  # Not asked: it may not send to that callee yet.
+            refused |= dict.fromkeys(refused_of(new) - refused_of(old), True)
     yield from ()
 
 

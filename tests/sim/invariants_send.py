@@ -235,6 +235,8 @@ def danger_goes_first(world: "World", step: Step) -> Faults:
     worst: dict[str, int] = {}
     later: set[int] = set()
     """Planned in the same commit, but after that claim: units that come together share one."""
+    passed: set[int] = set()
+    """Claimed too, and given up at once: the next claim gives them to the next carrier."""
     for table, old, new in step.writes:
         if table != "attempt":
             continue
@@ -243,10 +245,14 @@ def danger_goes_first(world: "World", step: Step) -> Faults:
         elif new.state == "sending" and old.state == "planned":
             worst[new.channel] = max(worst.get(new.channel, 0), new.priority)
             later.clear()
+        elif old.state == "sending" and new.refused_by != old.refused_by:
+            passed.add(new.id)
     if not worst:
         return
     for attempt in world.mirror.attempt.values():
-        if attempt.state != "planned" or attempt.channel not in worst or attempt.id in later:
+        if attempt.state != "planned" or attempt.channel not in worst:
+            continue
+        if attempt.id in later | passed:
             continue
         if attempt.priority < worst[attempt.channel] and seconds(attempt.due_at) <= step.at:
             yield (

@@ -536,7 +536,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "silence_passed_on_quietly",
         "the ledger does not say whose silence it was",
-        _edit("service.unknown:_resolve", "if s.refused_by is not None", "if s.refused_by == ''"),
+        _edit("service.unknown:_resolve", "if one.refused_by is not None", "if one.refused_by == ''"),
+        ("routes",),
+    ),
+    Mutant(
+        "courtesy_passed_on_quietly",
+        "the ledger does not say who must not call that number again for a while",
+        _edit("outbox.claim:Claimer._polite", "if back.refused_by is not None", "if not back.due_at"),
         ("routes",),
     ),
 )

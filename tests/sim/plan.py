@@ -106,6 +106,8 @@ class Plan:
     """After so long without a receipt the next carrier is tried; 0: never."""
     batch_max: int = 1
     """How many texts a carrier takes in one request."""
+    callee_seconds: int = 0
+    """The first of two carriers takes no second message for a callee within so long; 0: any."""
     lease_seconds: int = 12
     until_expired: bool = False
     """Whether the run goes on until the bulletins have run out, with nobody up in between."""

@@ -298,7 +298,9 @@ def _routes(chance: random.Random, plan: Plan) -> Plan:
         per_second=chance.choice((50.0, 4.0, 2.0)),
         acts=_acts(chance, _OFFICE, 2) if chance.random() < 0.3 else (),
     )
-    return _with_a_second_worker(chance, plan) if chance.random() < 0.4 else plan
+    plan = _with_a_second_worker(chance, plan) if chance.random() < 0.4 else plan
+    # Longer than a claim has patience for, so that the other carrier gets it.
+    return replace(plan, callee_seconds=chance.choice((0, 0, 0, 90, 300)))
 
 
 def _batches(chance: random.Random, plan: Plan) -> Plan:

@@ -31,6 +31,7 @@ _PLAIN: tuple[tuple[str, Any], ...] = (
     ("until_expired", False),
     ("per_second", 50.0),
     ("receipt_seconds", 0),
+    ("callee_seconds", 0),
     ("lookups", Plan(scenario="", seed=0).lookups),
     ("colour", "red"),
 )
