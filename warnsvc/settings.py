@@ -262,6 +262,13 @@ class Settings(BaseSettings):
     heartbeat_seconds: int = Field(
         default=30, ge=5, le=3600, description="How often `heartbeat_url` is fetched."
     )
+    tests_kept_days: int = Field(
+        default=90,
+        ge=30,
+        le=3650,
+        description="For how many days tests and canaries are kept; a carrier's last ten, and its"
+        " last one that came through, stay. Nothing that belongs to a warning is ever deleted.",
+    )
     carriers: tuple[CarrierSettings, ...] = Field(
         default=(), description="The carrier accounts, one table each; see below."
     )

@@ -1,5 +1,10 @@
 """Every duty is done by one process, and one that breaks says so and comes again."""
 
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from structlog.typing import EventDict
 
 from channels.base import ReceiptWord
@@ -7,7 +12,7 @@ from tests.fakes.account import Canary, with_carriers
 from tests.fakes.channel import Accept
 from tests.fakes.county import County
 from warnsvc.service.duty import Leader
-from warnsvc.worker.duty import do_duty, duties
+from warnsvc.worker.duty import FIRST_SECONDS_MAX, do_duty, duties, run_duties
 
 
 def of_duties(logs: list[EventDict]) -> list[str]:
@@ -24,10 +29,30 @@ async def test_every_duty_of_the_leader_gets_done(county: County, logs: list[Eve
 
     assert of_duties(logs) == []
     assert {row["name"] for row in await county.rows("SELECT name FROM duty")} == {
-        *("ledger", "reaper", "canary", "inbound")
+        *("ledger", "reaper", "canary", "inbound", "retention")
     }
     assert len(await county.rows("SELECT id FROM test_send WHERE state = 'delivered'")) == 1
     assert len(await county.rows("SELECT carrier FROM inbound_poll")) == 3
+
+
+async def test_a_duty_that_ticks_seldom_ticks_soon_after_the_start(
+    county: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a machine that is restarted each hour would never come to it."""
+    first: dict[str, datetime] = {}
+
+    class Standing(AsyncIOScheduler):  # type: ignore[misc]
+        def start(self, paused: bool = False) -> None:
+            super().start(paused=True)
+            first.update({job.id: job.next_run_time for job in self.get_jobs()})
+
+    monkeypatch.setattr("warnsvc.worker.duty.AsyncIOScheduler", Standing)
+    running = asyncio.create_task(run_duties(county.ctx, owner="one"))
+    await asyncio.sleep(0)
+    running.cancel()
+
+    assert first["retention"] == county.clock.now() + timedelta(seconds=FIRST_SECONDS_MAX)
+    assert first.keys() == {name for name, *_ in duties(county.ctx, owner="one")}
 
 
 async def test_a_duty_that_another_process_has_is_left_to_it(county: County) -> None:

@@ -46,13 +46,25 @@ class Heard:
 
 async def load_heard(unit: Unit, name: str, *, receipts: bool) -> Heard:
     """Return what is known of a carrier; `receipts`: whether it tells of them."""
-    good = ("delivered",) if receipts else ("delivered", "accepted", "undelivered")
-    last, through, after = await canaries_of(unit, name, states=good, errors=_words(RANG))
+    last, through, after = await _read(unit, name, receipts=receipts)
     return Heard(
         last=last,
         through_at=through.sent_at if through else None,
         failing_since=after.sent_at if after else None,
     )
+
+
+async def load_judged(unit: Unit, name: str) -> set[int]:
+    """Return the canaries that the rule looks at, whether or not the carrier tells of receipts."""
+    told = [*await _read(unit, name, receipts=True), *await _read(unit, name, receipts=False)]
+    return {test.id for test in told if test is not None}
+
+
+async def _read(
+    unit: Unit, name: str, *, receipts: bool
+) -> tuple[TestSend | None, TestSend | None, TestSend | None]:
+    good = ("delivered",) if receipts else ("delivered", "accepted", "undelivered")
+    return await canaries_of(unit, name, states=good, errors=_words(RANG))
 
 
 def _words(classes: Iterable[str]) -> list[str]:

@@ -59,6 +59,7 @@ ACTS: dict[str, Label] = {
     "carrier.removed": Label(mark("移除通道"), "✕", "late"),
     "circuit.changed": Label(mark("通道熔断或恢复"), "◐", "late"),
     "carrier.tested": Label(mark("发送测试"), "◔", "idle"),
+    "carrier.tests_deleted": Label(mark("删除到期的测试记录"), "✕", "off"),
     "officer.added": Label(mark("添加账号"), "✎", "idle"),
     "officer.enabled": Label(mark("启用账号"), "✓", "idle"),
     "officer.disabled": Label(mark("停用账号"), "✕", "off"),

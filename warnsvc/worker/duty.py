@@ -8,6 +8,7 @@ process at a time, and whatever it writes is fenced.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -18,6 +19,7 @@ from warnsvc.service.canary import tend_canaries
 from warnsvc.service.context import Context
 from warnsvc.service.duty import Fenced, Leader, fenced
 from warnsvc.service.poll import poll_carriers
+from warnsvc.service.retention import retain
 from warnsvc.service.sweep import reap, sequence_ledger
 from warnsvc.store.port import StoreFault
 
@@ -31,6 +33,10 @@ CANARY_SECONDS = 30.0
 """How late a canary may be. Who is due says the last row, so that a restart repeats none."""
 INBOUND_SECONDS = 20.0
 """How late a poll for replies may be; each carrier is asked once a minute (`service.poll`)."""
+RETAIN_SECONDS = 3_600.0
+"""How much longer than it must something may be kept."""
+FIRST_SECONDS_MAX = 60.0
+"""A process that is restarted more often than a duty ticks does it all the same."""
 
 Act = Callable[[Context], Awaitable[int]]
 
@@ -47,7 +53,12 @@ async def run_duties(ctx: Context, *, owner: str) -> None:
     leader = Leader(ctx, owner=owner)
     for name, seconds, act in duties(ctx, owner=owner):
         scheduler.add_job(
-            do_duty, "interval", seconds=seconds, args=(ctx, leader, name, act), id=name
+            do_duty,
+            "interval",
+            seconds=seconds,
+            args=(ctx, leader, name, act),
+            id=name,
+            **_first(ctx, seconds),
         )
     scheduler.start()
     try:
@@ -63,7 +74,15 @@ def duties(ctx: Context, *, owner: str) -> list[tuple[str, float, Act]]:
         ("reaper", REAP_SECONDS, partial(reap, owner=owner)),
         ("canary", CANARY_SECONDS, partial(tend_canaries, own=ctx)),
         ("inbound", INBOUND_SECONDS, poll_carriers),
+        ("retention", RETAIN_SECONDS, retain),
     ]
+
+
+def _first(ctx: Context, seconds: float) -> dict[str, datetime]:
+    """When a duty ticks first, if that is sooner than its own interval."""
+    if seconds <= FIRST_SECONDS_MAX:
+        return {}
+    return {"next_run_time": ctx.clock.now() + timedelta(seconds=FIRST_SECONDS_MAX)}
 
 
 async def do_duty(ctx: Context, leader: Leader, name: str, act: Act) -> None:
