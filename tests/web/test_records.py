@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from tests.web.rig import BARE, COUNTY, VILLAGES, Desk
+from warnsvc.service.alarm import raise_alarm
 from warnsvc.service.ledger import verify_export
 from warnsvc.service.officer import Role
 from warnsvc.service.sweep import sequence_ledger, sweep
 from warnsvc.store.inbound import Inbound, insert_inbound
+from warnsvc.store.retention import WAITED
 
 
 async def one(desk: Desk, sql: str, *params: object) -> int:
@@ -212,6 +214,43 @@ async def test_a_reply_that_nobody_understood_is_read_and_put_away(desk: Desk) -
     assert "回复已办结" in settled
     assert "已回电，人在岗" in settled
     assert gone == 422
+
+
+async def test_receipts_about_nothing_stand_below_the_replies_and_go_together(desk: Desk) -> None:
+    async with desk.ctx.store.unit() as unit:
+        facts = [
+            Inbound(
+                kind="answer" if n == 3 else "receipt", carrier="mas", channel="sms",
+                dedupe_key=f"k{n}", text="喂？" if n == 3 else "", received_at=desk.clock.now(),
+            )
+            for n in range(4)
+        ]  # fmt: skip
+        await insert_inbound(unit, facts)
+        await unit.execute("UPDATE inbound SET state = 'unmatched', note = $1", WAITED)
+        await raise_alarm(unit, "unmatched", "1", now=desk.clock.now())
+    browser = await desk.logged_in("duty")
+
+    _, page = await browser.get("/inbox")
+    empty, refused = await browser.post("/inbox/receipts/settle", {"carrier": "mas", "result": " "})
+    _, reply = await browser.post("/inbox/4/settle", {"result": "打错了"})
+    _, settled = await browser.post(
+        "/inbox/receipts/settle", {"carrier": "mas", "result": "气象局也在用"}
+    )
+    gone, _ = await browser.post("/inbox/receipts/settle", {"carrier": "mas", "result": "再来"})
+
+    assert page.index("喂？") < page.index("对不上号的回执")
+    assert "3 条" in page
+    assert "等了一天也没有对上" in page
+    assert page.count("（没有文字）") == 0
+    assert re.search(r'id="number-inbox"[^>]*>2<', page)
+    assert (empty, gone) == (422, 422)
+    assert "请写明结果" in refused
+    assert "回复已办结" in reply
+    assert await one(desk, "SELECT count(*) FROM alarm WHERE ended_at IS NULL") == 0
+    assert "回执已办结" in settled
+    assert "没有待办的回复" in settled
+    assert "对不上号的回执" not in settled
+    assert await one(desk, "SELECT count(*) FROM ledger_line WHERE act = 'inbound.settled'") == 2
 
 
 async def test_contacts_are_found_by_name_by_place_and_by_trouble(desk: Desk) -> None:

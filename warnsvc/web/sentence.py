@@ -128,6 +128,7 @@ SAID: dict[str, str] = {
     "finished": mark("任务已完成。"),
     "acknowledged": mark("告警已确认。"),
     "settled": mark("回复已办结。"),
+    "receipts_settled": mark("回执已办结。"),
     "password_changed": mark("密码已修改，其他登录已退出。"),
     "session_ended": mark("那个登录已退出。"),
     "sessions_ended": mark("登录已全部退出。"),

@@ -13,6 +13,7 @@ class Badges:
     last_alarm: int = 0
     tasks: int = 0
     inbox: int = 0
+    """Replies, and carriers of which nobody could place a receipt."""
     to_sign: int = 0
     running: int = 0
 
@@ -27,7 +28,9 @@ async def load_badges(view: Unit) -> Badges:
         "SELECT count(*) AS n FROM task WHERE state IN ('open', 'claimed')"
     )
     inbox = await view.fetch_one(
-        "SELECT count(*) AS n FROM inbound WHERE state IN ('unmatched', 'poison')"
+        "SELECT count(*) FILTER (WHERE kind = 'answer' OR state = 'poison') + count(DISTINCT"
+        " CASE WHEN kind = 'receipt' AND state = 'unmatched' THEN carrier END) AS n"
+        " FROM inbound WHERE state IN ('unmatched', 'poison')"
     )
     states = await view.fetch(
         "SELECT state, count(*) AS n FROM bulletin"
