@@ -12,6 +12,7 @@ from warnsvc.service.context import Context
 from warnsvc.service.duty import Fenced, Leader, fenced
 from warnsvc.service.poll import FIRST, OVERLAP, poll_carriers
 from warnsvc.service.test_send import send_test
+from warnsvc.store.carrier import Polled, load_polled, save_polled
 from warnsvc.store.port import Row
 
 
@@ -239,3 +240,43 @@ async def test_a_leader_that_was_replaced_writes_nothing(county: County, ctx: Co
         await poll_carriers(fenced(ctx, fence))
 
     assert await polled(county) == {}
+
+
+async def test_a_leader_that_was_replaced_while_it_asked_keeps_what_it_was_told(
+    county: County, ctx: Context
+) -> None:
+    """And asks the others: two slow carriers would else take the duty from each other's askers."""
+    county.sms.answer(TEST_PHONE, "1")
+    lose_the_mail(county)
+    poll = county.sms.poll_inbound
+
+    async def slowly(since: object) -> list[InboundEvent] | None:
+        await county.advance(seconds=10)
+        await Leader(ctx, owner="other").take("inbound")
+        return await poll(since)  # type: ignore[arg-type]
+
+    county.sms.poll_inbound = slowly  # type: ignore[method-assign, assignment]
+    fence = await Leader(ctx, owner="one").take("inbound")
+    assert fence is not None
+
+    await poll_carriers(fenced(ctx, fence), own=ctx)
+
+    with pytest.raises(Fenced):
+        async with fenced(ctx, fence).store.unit():
+            pass
+    assert [row["text"] for row in await county.rows("SELECT text FROM inbound")] == ["1"]
+    assert set(await polled(county)) == set(county.ctx.fleet.channels)
+
+
+async def test_who_asked_earlier_and_writes_later_takes_nothing_back(
+    county: County, ctx: Context
+) -> None:
+    begun = county.clock.now()
+    late = Polled(carrier="fake-sms", until=begun, asked_at=begun)
+    newer = replace(late, until=begun + OVERLAP, asked_at=begun + OVERLAP)
+
+    async with county.store.unit() as unit:
+        await save_polled(unit, newer)
+        await save_polled(unit, late)
+
+        assert await load_polled(unit, ["fake-sms"]) == {"fake-sms": newer}

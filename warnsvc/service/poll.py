@@ -30,17 +30,21 @@ FIRST = timedelta(hours=1)
 """How far back a carrier is asked that was never asked before."""
 
 
-async def poll_carriers(ctx: Context) -> int:
-    """Ask every carrier whose turn it is; returns how many events they told."""
-    asked = {n: c for n, c in ctx.fleet.channels.items() if c.capabilities.can_poll}
-    async with ctx.store.view() as view:
-        polled = await load_polled(view, list(asked))
+async def poll_carriers(ctx: Context, *, own: Context | None = None) -> int:
+    """Ask every carrier whose turn it is; returns how many events they told.
+
+    `ctx` may be fenced. `own` writes what was told: an answer that we hold is an answer, whoever
+    leads by then. Two who ask at once are told the same facts, which fall together.
+    """
     told = 0
-    for name, channel in asked.items():
-        before = polled.get(name)
+    for name, channel in ctx.fleet.channels.items():
+        if not channel.capabilities.can_poll:
+            continue
+        async with ctx.store.view() as view:
+            before = (await load_polled(view, [name])).get(name)
         now = ctx.clock.now()
         if before is None or now - before.asked_at >= timedelta(seconds=POLL_SECONDS):
-            told += await _poll(ctx, channel, before, now)
+            told += await _poll(own or ctx, channel, before, now)
     return told
 
 

@@ -125,11 +125,14 @@ async def load_polled(unit: Unit, names: Sequence[str]) -> dict[str, Polled]:
 
 
 async def save_polled(unit: Unit, polled: Polled) -> None:
-    """Write it down."""
+    """Write it down. Of two who asked at once, what the one knows stays known."""
     await unit.execute(
         "INSERT INTO inbound_poll (carrier, polled_until, changed_at) VALUES ($1, $2, $3)"
-        " ON CONFLICT (carrier) DO UPDATE SET polled_until = excluded.polled_until,"
-        " changed_at = excluded.changed_at",
+        " ON CONFLICT (carrier) DO UPDATE SET"
+        " polled_until = CASE WHEN excluded.polled_until > inbound_poll.polled_until"
+        " THEN excluded.polled_until ELSE inbound_poll.polled_until END,"
+        " changed_at = CASE WHEN excluded.changed_at > inbound_poll.changed_at"
+        " THEN excluded.changed_at ELSE inbound_poll.changed_at END",
         polled.carrier,
         polled.until,
         polled.asked_at,

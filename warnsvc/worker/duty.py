@@ -73,7 +73,7 @@ def duties(ctx: Context, *, owner: str) -> list[tuple[str, float, Act]]:
         ("ledger", SEQUENCE_SECONDS, sequence_ledger),
         ("reaper", REAP_SECONDS, partial(reap, owner=owner)),
         ("canary", CANARY_SECONDS, partial(tend_canaries, own=ctx)),
-        ("inbound", INBOUND_SECONDS, poll_carriers),
+        ("inbound", INBOUND_SECONDS, partial(poll_carriers, own=ctx)),
         ("retention", RETAIN_SECONDS, retain),
     ]
 
