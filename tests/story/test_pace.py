@@ -245,3 +245,32 @@ async def test_what_a_carrier_says_is_kept_without_the_numbers_in_it(build: Buil
     assert number not in circuit["last_error"]
     assert lines
     assert all(number.encode() not in bytes(line["body"]) for line in lines)
+
+
+async def test_a_carrier_whose_pace_cannot_be_reckoned_with_stops_no_other(build: Build) -> None:
+    county = await build(villages=2, tiers=1)
+    slow_down(county.voice, 0.0)
+
+    await county.red_warning()
+
+    assert len(county.sms.taken) == 2
+    slow_down(county.voice, 10.0)
+    await county.advance(seconds=5)
+    assert len(county.voice.taken) == 2
+
+
+async def test_a_limit_that_outlasts_the_window_is_no_window_to_wait_for(build: Build) -> None:
+    """The carrier would refuse the call for an hour: the next tier is called now."""
+    county = await build()
+    (village,) = county.villages
+    once = PerCalleeLimit(count=1, seconds=3_600, hard=True)
+    county.voice.capabilities = replace(county.voice.capabilities, per_callee=(once,))
+    county.sms.capabilities = replace(county.sms.capabilities, per_callee=(once,))
+    await county.drill()
+    village.first.ignores_everything()
+
+    warning = await county.red_warning()
+
+    calls = await warning.attempts(village.first)
+    assert {(call["state"], call["error_class"]) for call in calls} == {("failed", "throttled")}
+    assert [t.to for t in county.voice.taken[-1:]] == [village.second.phone.address]

@@ -10,6 +10,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from channels.base import Capabilities, OutcomeKind, SendOutcome
 from channels.errors import ErrorClass
 from warnsvc.core.circuit import probing
@@ -19,6 +21,7 @@ from warnsvc.outbox.door import Doors, doors_of
 from warnsvc.outbox.lane import Lane
 from warnsvc.outbox.load import Load, Sent
 from warnsvc.service.context import Context
+from warnsvc.service.fault import is_databases_own
 from warnsvc.service.outgoing import Spoken, load_spoken
 from warnsvc.service.priority import is_urgent
 from warnsvc.service.reroute import PassedOn, rerouted_lines
@@ -42,6 +45,9 @@ NAP = timedelta(milliseconds=50)
 PATIENCE = timedelta(seconds=60)
 """A carrier that must not call somebody again for longer than this is passed over."""
 SMS = "sms"
+
+
+log = structlog.get_logger(__name__)
 
 
 class Claimer:
@@ -75,6 +81,27 @@ class Claimer:
         if not wanted or not (wanted := await self._due(wanted)):
             return 0
         self._more.clear()
+        try:
+            return await self._claim_kinds(wanted)
+        except Exception as fault:
+            if is_databases_own(fault):
+                raise
+        return await self._claim_singly(wanted)
+
+    async def _claim_singly(self, kinds: Sequence[str]) -> int:
+        """Claim for each channel apart: a mistake about one must not stop the others. The watch
+        tells of what is not sent."""
+        taken = 0
+        for kind in kinds:
+            try:
+                taken += await self._claim_kinds([kind])
+            except Exception as fault:
+                if is_databases_own(fault):
+                    raise
+                log.exception("outbox.claim_broke", channel=kind)
+        return taken
+
+    async def _claim_kinds(self, wanted: Sequence[str]) -> int:
         now = self._ctx.clock.now()
         loads: list[tuple[Lane, Load]] = []
         stranded: list[Sent] = []
@@ -123,7 +150,7 @@ class Claimer:
         await self._fetch_texts(unit, claimed)
         loads: list[tuple[Lane, Load]] = []
         for lane, given in await self._shared_out(unit, kind, doors, claimed, now, stranded):
-            taken = await self._polite(unit, lane, given, now)
+            taken = await self._polite(unit, lane, given, now, stranded)
             if taken:
                 slots = await self._slots(unit, lane, doors, taken, now)
                 loads += [
@@ -195,9 +222,18 @@ class Claimer:
             self._again(min(one.due_at for one in later))
 
     async def _polite(
-        self, unit: Unit, lane: Lane, claimed: list[Claimed], now: datetime
+        self,
+        unit: Unit,
+        lane: Lane,
+        claimed: list[Claimed],
+        now: datetime,
+        stranded: list[Sent],
     ) -> list[Claimed]:
-        """Put back what its callee should not get yet; return the rest."""
+        """Put back what its callee should not get yet; return the rest.
+
+        Who may not be called any more while it is valid has been tried in vain, and it is decided
+        now who is called instead: a window is not waited out for what cannot happen.
+        """
         limits = limits_of(lane.channel.capabilities)
         if not limits or not claimed:
             return claimed
@@ -215,7 +251,11 @@ class Claimer:
             known = starts.setdefault(attempt.address, [])
             due = callee_due(known, limits, now, urgent=is_urgent(attempt.priority))
             if due > now:
-                later.append((attempt, self._when_polite(attempt, lane, due, now)))
+                back = self._when_polite(attempt, lane, due, now)
+                if back.due_at < attempt.valid_until:
+                    later.append((attempt, back))
+                else:
+                    stranded.append(_in_vain(attempt, now))
             else:
                 known.append(now)
                 kept.append(attempt)
@@ -270,6 +310,14 @@ def _passed_on(attempt: Claimed, lane: Lane) -> PassedOn:
     return PassedOn(
         attempt.bulletin_id, attempt.id, attempt.callout_id, lane.name, CALLEE_LIMIT
     )
+
+
+def _in_vain(attempt: Claimed, now: datetime) -> Sent:
+    """His limit outlasts the window: as good as a phone that is off."""
+    said = SendOutcome(
+        kind=OutcomeKind.REJECTED, error_class=ErrorClass.THROTTLED, reason="limit per callee"
+    )
+    return Sent.refused(attempt, said, now)
 
 
 def _stranded(attempt: Claimed, now: datetime) -> Sent:

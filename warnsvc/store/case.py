@@ -42,6 +42,8 @@ while the portion before is being written."""
 
 _DEAD = ADDRESS_IS_DEAD | {ErrorClass.UNROUTABLE, ErrorClass.FILTERED, ErrorClass.CONFIG}
 """After these this address will not be reached on this channel in this bulletin."""
+_AWAY = frozenset({ErrorClass.HANDSET_OFF, ErrorClass.THROTTLED})
+"""After these it will not be reached now; perhaps later."""
 
 
 def failure_of(state: str, error_class: str | None) -> Failure | None:
@@ -50,7 +52,7 @@ def failure_of(state: str, error_class: str | None) -> Failure | None:
         return None
     if error_class in _DEAD:
         return Failure.DEAD
-    return Failure.AWAY if error_class == ErrorClass.HANDSET_OFF else Failure.MISSED
+    return Failure.AWAY if error_class in _AWAY else Failure.MISSED
 
 
 class _Callouts(Mapping[int, Callout]):
