@@ -142,17 +142,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "a phone that has the text counts as a person who has answered",
         (
             Edit(
-                "warnsvc.service.inbound:_note",
-                "if word is ReceiptWord.HEARD:",
-                "if word in {ReceiptWord.HEARD, ReceiptWord.DELIVERED}:",
+                "warnsvc.service.inbound_receipt:_Rising._note",
+                "if told.word is ReceiptWord.HEARD:",
+                "if told.word in {ReceiptWord.HEARD, ReceiptWord.DELIVERED}:",
             ),
             Edit(
-                "warnsvc.service.inbound:_apply_to_bulletin",
+                "warnsvc.service.inbound_work:_heard",
                 "if rule.closing_rung <= RUNG_HEARD:",
                 "if True:",
             ),
             Edit(
-                "warnsvc.service.inbound:_apply_to_bulletin",
+                "warnsvc.service.inbound_work:_heard",
                 "answer(AnswerKind.HEARD)",
                 "answer(AnswerKind.RECEIVED)",
             ),
@@ -163,9 +163,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "receipt_lowers",
         "a receipt that comes late lowers what a later one has said",
         _edit(
-            "service.inbound:_sort_receipts",
-            'if _RANK[state] <= _RANK[state_now[attempt["id"]]]:',
-            'if _RANK[state] == _RANK[state_now[attempt["id"]]]:',
+            "service.inbound_receipt:_Rising._raises",
+            "return RANK[told.state] > RANK[",
+            "return RANK[told.state] != RANK[",
         ),
         ("storm", "long_outage", "shared_phones"),
     ),

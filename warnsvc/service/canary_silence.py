@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from channels.errors import ErrorClass
-from warnsvc.service.test_word import CUT_SHORT
+from warnsvc.service.receipt_word import CUT_SHORT
 from warnsvc.store.port import Unit
 from warnsvc.store.test_send import TestSend, canaries_of
 

@@ -20,6 +20,7 @@ from channels.base import (
 )
 from warnsvc.logging import mask_numbers
 from warnsvc.service.context import WAKE_BOARD, Context
+from warnsvc.service.receipt_word import CUT_SHORT, STATE_OF
 from warnsvc.store.inbound import clean
 from warnsvc.store.port import Unit
 from warnsvc.store.test_send import TestSend, hold_tests, save_tests
@@ -29,18 +30,7 @@ ANSWER_CHARS_MAX = 200
 WORDS_CHARS_MAX = 200
 """Enough of a carrier's words to know what is wrong."""
 REFERENCE_CHARS_MAX = 200
-CUT_SHORT = "cut_short"
 
-_STATE_OF = {
-    ReceiptWord.ACCEPTED: "accepted",
-    ReceiptWord.SENT: "accepted",
-    ReceiptWord.RINGING: "accepted",
-    ReceiptWord.PICKED_UP: "accepted",
-    ReceiptWord.CUT_SHORT: "undelivered",
-    ReceiptWord.HEARD: "delivered",
-    ReceiptWord.DELIVERED: "delivered",
-    ReceiptWord.UNDELIVERED: "undelivered",
-}
 _RANK = {"sending": 0, "unknown": 1, "accepted": 2, "failed": 3, "undelivered": 4, "delivered": 5}
 """A word raises a test's state and never lowers it, as with attempts."""
 _STATE_AFTER = {
@@ -106,7 +96,7 @@ def _after_word(test: TestSend, event: ReceiptEvent | InboundEvent, now: datetim
         return _answered(test, event.text, now)
     reference = clean(event.reference, REFERENCE_CHARS_MAX) or None
     test = replace(test, receipt_at=now, reference=test.reference or reference)
-    state = _STATE_OF[event.word]
+    state = STATE_OF[event.word]
     if _RANK[state] <= _RANK[test.state]:
         return test
     error_class = event.error_class.value if event.error_class else None

@@ -1,6 +1,6 @@
 """Unknowns: sends of which nobody can say whether they arrived (law 3).
 
-    unknown ──receipt──► what it says (service.inbound), at any time
+    unknown ──receipt──► what it says (service.inbound_receipt), at any time
        └─ after 10 s: look-up ─► seen ──► accepted, and what the carrier says of it becomes receipts
                 │             └ never seen ──► planned again, while it is still wanted and worth it
                 └ no answer ──► red and live: sent once more, and marked
