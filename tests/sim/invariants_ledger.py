@@ -10,6 +10,7 @@ from tests.fakes import invariant as story
 from tests.sim.invariants import Faults, at_commit, at_end
 from tests.sim.merkle import leaf_hash, root_of
 from tests.sim.mirror import Step, seconds
+from tests.sim.taken_over import passed_on_early
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -163,7 +164,8 @@ def a_stale_leader_cannot_commit(world: "World", step: Step) -> Faults:
         if old is None or old.state != "sending" or new.state == "sending":
             continue
         reaped = new.state == "unknown" and seconds(old.lease_until) <= step.at
-        if old.lease_owner != step.owner and not reaped and new.id not in receipts:
+        by_receipt = new.id in receipts or passed_on_early(step, old, new)
+        if old.lease_owner != step.owner and not reaped and not by_receipt:
             yield f"attempt {new.id} is {old.lease_owner}'s and was recorded by {step.owner}"
     for old, new in step.of("duty"):
         if old is None or old.owner == new.owner:

@@ -1,6 +1,6 @@
 """Invariants 26 to 31: several carriers of a channel, tried in the order of their route.
 
-    26  whoever would not take or bring something is not asked again while another is left
+    26  whoever would not take or bring something is not asked again while another is left: that one is
     27  a former carrier's word counts only when it says that it arrived; then it is over
     28  a call that one carrier took is not placed by another
     29  a receipt that is missing is missed in time
@@ -19,8 +19,9 @@ from channels.base import OutcomeKind, ReceiptWord
 from channels.errors import ErrorClass
 from tests.fakes import invariant as story
 from tests.sim.invariants import Faults, Start, at_commit, at_end, at_start, token_of
-from tests.sim.invariants_send import LONG_PAUSE_SECONDS, is_anothers
+from tests.sim.invariants_send import LONG_PAUSE_SECONDS, is_anothers, unwanted
 from tests.sim.mirror import Row, Step, seconds
+from tests.sim.taken_over import UNDER_WAY, refused_of, taken_over, told_of
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -40,11 +41,6 @@ _SAYS = {
 """State → the words that lead to it."""
 
 
-def refused_of(attempt: Row) -> frozenset[str]:
-    """Return who is written down as having refused an attempt."""
-    return frozenset(name.rstrip("~") for name in attempt.refused_by.split(",")) - {""}
-
-
 # 26: not twice ------------------------------------------------------------------------------------
 
 
@@ -56,7 +52,7 @@ def note_who_did_not_bring_it(world: "World", step: Step) -> Faults:
         if old is None or new.state != "planned" or len(world.carriers_of(new.channel)) == 1:
             continue
         refused = watch.refused.setdefault(new.id, {})
-        if old.state == "accepted":
+        if taken_over(step, old, new):
             refused[old.carrier] = False
         elif old.state == "unknown":
             refused |= dict.fromkeys(refused_of(new) - refused.keys(), False)
@@ -94,7 +90,7 @@ def nobody_is_asked_again_while_another_is_left(world: "World", start: Start) ->
 def taken_over_only_with_reason(world: "World", step: Step) -> Faults:
     """26 S: from a carrier that took it: in time, for want of a receipt (texts), or in vain."""
     for old, new in step.of("attempt"):
-        if old is None or (old.state, new.state) != ("accepted", "planned"):
+        if old is None or not taken_over(step, old, new):
             continue
         world.watch.rerouted[new.id] += 1
         everybody = {c.name for c in world.carriers_of(new.channel)}
@@ -104,9 +100,30 @@ def taken_over_only_with_reason(world: "World", step: Step) -> Faults:
             yield f"attempt {new.id} is passed on and nobody is left"
         if seconds(new.valid_until) <= step.at:
             yield f"attempt {new.id} is passed on after its time"
-        missed = new.channel != "voice" and seconds(old.receipt_due_at) <= step.at
-        if not missed and not _in_vain(world, old):
+        due = old.state == "accepted" and seconds(old.receipt_due_at) <= step.at
+        if not (due and new.channel != "voice") and not _in_vain(world, old):
             yield f"attempt {new.id} is taken from {old.carrier}, who has not failed"
+
+
+@at_commit(26, "attempt")
+def what_another_may_bring_is_not_given_up(world: "World", step: Step) -> Faults:
+    """26 S: though its carrier was quicker to say that it will not than we to write it down."""
+    for old, new in step.of("attempt"):
+        if old is None or new.state != "undelivered" or old.state not in UNDER_WAY:
+            continue
+        others = {c.name for c in world.carriers_of(new.channel)} - refused_of(old) - {old.carrier}
+        in_time = seconds(new.valid_until) > step.at and new.purpose == "call"
+        if others and in_time and _may_be_brought(step, old) and not unwanted(world, new):
+            yield f"attempt {new.id} is given up by the word of {old.carrier}, and {others} may do it"
+
+
+def _may_be_brought(step: Step, attempt: Row) -> bool:
+    """Whether the last thing that its carrier says is that it will not, for a reason of its own."""
+    said = [(fact, word) for fact, word in told_of(step, attempt.id) if fact.carrier == attempt.carrier]
+    return bool(said) and all(
+        word == "undelivered" and json.loads(fact.fact_json).get("error_class") in _IN_VAIN
+        for fact, word in said
+    )
 
 
 def _in_vain(world: "World", attempt: Row) -> bool:
@@ -131,7 +148,7 @@ def a_former_carriers_word_moves_nothing(world: "World", step: Step) -> Faults:
         if old is None or old.state == new.state or new.id not in by_receipt:
             continue
         words = _SAYS.get(new.state)
-        who = {fact.carrier for fact, word in _told(step, new.id) if words and word in words}
+        who = {fact.carrier for fact, word in told_of(step, new.id) if words and word in words}
         if who and who <= refused_of(old) - ({old.carrier} if old.state != "planned" else set()):
             yield f"attempt {new.id} is {new.state} by the word of {sorted(who)}, who had it before"
 
@@ -140,17 +157,10 @@ def a_former_carriers_word_moves_nothing(world: "World", step: Step) -> Faults:
 def whoever_brings_it_ends_it(world: "World", step: Step) -> Faults:
     """27 S: that it arrived counts, whoever says so and however late."""
     for number in {fact.attempt_id for _, fact in step.changed("inbound") if fact.attempt_id}:
-        arrived = [fact.carrier for fact, word in _told(step, number) if word in _ARRIVED]
+        arrived = [fact.carrier for fact, word in told_of(step, number) if word in _ARRIVED]
         attempt = world.mirror.attempt.get(number)
         if arrived and attempt is not None and attempt.state != "delivered":
             yield f"attempt {number} arrived by {arrived} and is {attempt.state}"
-
-
-def _told(step: Step, attempt_id: int) -> Iterator[tuple[Row, str]]:
-    """Yield the receipts of an attempt that this commit applied, and their words."""
-    for _, fact in step.changed("inbound"):
-        if (fact.kind, fact.state, fact.attempt_id) == ("receipt", "applied", attempt_id):
-            yield fact, json.loads(fact.fact_json)["word"]
 
 
 # 28: calls ----------------------------------------------------------------------------------------
@@ -165,7 +175,7 @@ def note_who_took_a_call(world: "World", step: Step) -> Faults:
             continue
         if new.state in TAKEN:
             took.setdefault(new.id, set()).add(new.carrier)
-        elif (old.state, new.state) == ("accepted", "planned") and _in_vain(world, old):
+        elif taken_over(step, old, new) and _in_vain(world, old):
             took.get(new.id, set()).discard(old.carrier)
         elif (old.state, new.state) == ("unknown", "planned"):
             seen = world.carrier_of(old).last_lookup.get(token_of(new.id), (0.0, None))[1]

@@ -22,6 +22,7 @@ from tests.sim.invariants import (
     token_of,
 )
 from tests.sim.mirror import Row, Step, seconds
+from tests.sim.taken_over import passed_on_early
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -67,6 +68,8 @@ def sent_again_only_with_reason(world: "World", step: Step) -> Faults:
             just_claimed.add(new.id)
         elif new.state == "planned" and new.id in just_claimed:
             just_claimed.remove(new.id)  # Put back in the same commit: it never left us.
+        elif old is not None and passed_on_early(step, old, new):
+            pass  # Its carrier was quicker than our record: `invariants_route` says when.
         elif new.state == "planned" and before == "sending":
             yield from _put_off(world, new)
         elif new.state == "planned" and before == "unknown":
@@ -168,11 +171,12 @@ def note_who_is_wanted(world: "World", step: Step) -> Faults:
             step.at, new.lease_owner, seconds(new.lease_until), watch.requests[new.id]
         )
         known = new.bulletin_id not in ending
-        if new.purpose == "call" and known and (why := _unwanted(world, new)):
+        if new.purpose == "call" and known and (why := unwanted(world, new)):
             yield f"attempt {new.id} is claimed although {why}"
 
 
-def _unwanted(world: "World", attempt: Row) -> str:
+def unwanted(world: "World", attempt: Row) -> str:
+    """Return why nobody needs an attempt any more."""
     callout = world.mirror.callout[attempt.callout_id]
     bulletin = world.mirror.bulletin[attempt.bulletin_id]
     if bulletin.state != "released":

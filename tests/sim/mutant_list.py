@@ -448,17 +448,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "former_carriers_word_counts",
         "what a carrier says that no longer has it counts all the same",
-        _edit(
-            "service.reroute:is_from_before",
-            'if state == "delivered" or carrier not in refused_of(attempt["refused_by"]):',
-            "if True:",
-        ),
+        _edit("service.reroute:is_from_before", 'if state == "delivered":', "if True:"),
         ("routes",),
     ),
     Mutant(
         "only_the_last_carrier_counts",
         "that a former carrier brought it is not believed",
-        _edit("service.reroute:is_from_before", 'state == "delivered" or carrier', "carrier"),
+        _edit("service.reroute:is_from_before", 'if state == "delivered":', "if False:"),
         ("routes",),
     ),
     Mutant(
@@ -531,6 +527,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "rerouted_after_the_end",
         "what one carrier would not bring goes to the next though nobody needs it any more",
         _edit("service.reroute:reroute_refused", "        and i in wanted\n", ""),
+        ("routes",),
+    ),
+    Mutant(
+        "early_refusal_ends_it",
+        "a refusal that is quicker than our own record ends what another carrier may bring",
+        _edit(
+            "service.reroute:reroute_refused",
+            'if row["state"] in _UNDER_WAY',
+            'if row["state"] == "accepted"',
+        ),
         ("routes",),
     ),
     Mutant(

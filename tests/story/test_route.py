@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from channels.base import ChannelKind, PerCalleeLimit, ReceiptWord
+from channels.base import ChannelKind, Inquiry, PerCalleeLimit, ReceiptEvent, ReceiptWord
 from channels.errors import ErrorClass
 from tests.fakes.channel import Accept, FakeChannel, Reject, Throttle, Unknown
 from tests.fakes.county import County, Issued
@@ -223,6 +224,188 @@ async def test_what_a_carrier_took_and_then_would_not_bring_goes_on(build: Build
     await county.settle()
 
     assert tokens(spare) == tokens(county.sms)
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+
+
+async def under_way(county: County) -> Issued:
+    """Release a warning whose sends their carriers have taken, and of which we know nothing yet."""
+    await county.release(await county.signed())
+    await county.outbox.claim()
+    await county.outbox.send()
+    return county.warnings[-1]
+
+
+async def outcomes_of(warning: Issued, attempt_id: int) -> list[str]:
+    """What the ledger says of an attempt's sends, in order."""
+    rows = await warning.county.rows(
+        "SELECT body FROM ledger_line WHERE bulletin_id = $1 AND act = 'attempt.outcomes'"
+        " ORDER BY id",
+        warning.id,
+    )
+    told = [entry for row in rows for entry in json.loads(row["body"])["data"]["attempts"]]
+    return [state for number, _, state, _ in told if number == attempt_id]
+
+
+async def refuses(county: County, error: ErrorClass = ErrorClass.FILTERED) -> None:
+    """Let the first carrier say that it will not bring its last text; that is applied at once."""
+    county.sms.receipt(county.sms.taken[-1], ReceiptWord.UNDELIVERED, error)
+    await county.take_mail()
+    await county.engine.one_pass()
+
+
+async def test_a_refusal_that_comes_before_our_record_goes_on_like_one_after_it(
+    build: Build,
+) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    warning = await under_way(county)
+
+    await refuses(county)
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["lease_owner"], sms["lease_until"]) == ("planned", None, None)
+    await county.settle()  # our record of the first send is written now
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+    assert sms["reference"] == spare.taken[0].sid
+    assert tokens(spare) == tokens(county.sms)
+    assert await reroutings(warning) == [("fake-sms", "filtered")]
+    assert await outcomes_of(warning, sms["id"]) == ["accepted"]
+
+
+async def test_our_record_of_the_first_send_says_nothing_of_the_second(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    warning = await under_way(county)
+    await refuses(county)
+
+    await county.outbox.claim()
+    await county.outbox.send()
+    await county.outbox.record()  # of both, in one unit
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["carrier"], sms["reference"]) == (spare.name, spare.taken[0].sid)
+    assert await outcomes_of(warning, sms["id"]) == ["accepted"]
+
+
+async def test_a_carrier_that_says_twice_that_it_will_not_is_passed_on_from_once(
+    build: Build,
+) -> None:
+    county = await build()
+    spare = county.spare(SMS)
+    warning = await under_way(county)
+
+    await refuses(county)
+    await refuses(county, ErrorClass.OTHER)
+    await county.settle()
+
+    assert len(spare.taken) == 1
+    assert await reroutings(warning) == [("fake-sms", "filtered")]
+
+
+async def test_what_nobody_knew_of_goes_on_when_its_carrier_says_no(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.script(Unknown(taken=True))
+    warning = await county.red_warning()
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert sms["state"] == "unknown"
+
+    await refuses(county)
+    await county.advance(seconds=60)
+
+    (sms,) = await warning.attempts(village.first, channel="sms", number=1)
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+    assert (len(county.sms.taken), len(spare.taken)) == (1, 1)
+
+
+async def test_what_a_dead_process_had_sent_goes_on_when_its_carrier_says_no(
+    build: Build,
+) -> None:
+    county = await build()
+    spare = county.spare(SMS)
+    await under_way(county)
+    county.crash()
+
+    await refuses(county)
+    await county.advance(seconds=90)
+
+    assert tokens(spare) == tokens(county.sms)
+    assert (len(county.sms.tries), len(spare.tries)) == (1, 1)
+
+
+async def test_an_answer_to_a_look_up_is_about_the_send_that_was_asked_about(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    for channel in (county.sms, spare):
+        channel.script(Unknown(taken=True))
+    warning = await county.red_warning()
+    await county.move_to(county.clock.now() + timedelta(seconds=10))
+    look_up = county.sms.lookup
+
+    async def meanwhile(inquiry: Inquiry) -> list[ReceiptEvent] | None:
+        await refuses(county)
+        await county.outbox.step()
+        await look_up(inquiry)
+        return []
+
+    county.sms.lookup = meanwhile  # type: ignore[method-assign]
+    await county.outbox.resolve()
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["carrier"]) == ("unknown", spare.name)
+    county.sms.lookup = look_up  # type: ignore[method-assign]
+
+
+async def test_without_another_carrier_a_refusal_before_our_record_is_the_end(
+    build: Build,
+) -> None:
+    county = await build()
+    (village,) = county.villages
+    warning = await under_way(county)
+
+    await refuses(county)
+    await county.settle()
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["error_class"]) == ("undelivered", "filtered")
+    assert await outcomes_of(warning, sms["id"]) == []
+    assert len(county.sms.taken) == 1
+
+
+async def test_a_bad_number_before_our_record_is_no_reason_to_ask_another(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    warning = await under_way(county)
+
+    await refuses(county, ErrorClass.BAD_NUMBER)
+    await county.settle()
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert sms["state"] == "undelivered"
+    assert spare.tries == []
+
+
+async def test_who_never_saw_it_does_not_end_what_another_has_by_now(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    county.sms.script(Unknown(taken=True))
+    warning = await county.red_warning()
+    first = county.sms.taken.pop()  # so that it is not found
+    county.routes(RouteRule(kind="sms", carriers=(spare.name,)))
+    await county.advance(seconds=10)
+    assert len(spare.taken) == 1
+
+    county.sms.receipt(first, ReceiptWord.UNDELIVERED, ErrorClass.HANDSET_OFF)
+    await county.settle()
+
     (sms,) = await warning.attempts(village.first, channel="sms")
     assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
 

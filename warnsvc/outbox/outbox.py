@@ -176,7 +176,11 @@ class Outbox:
         )
         looked_up = [
             LookedUp(
-                attempt_id=row["id"], bulletin_id=row["bulletin_id"], channel=channel, seen=seen
+                attempt_id=row["id"],
+                send_count=row["send_count"],
+                bulletin_id=row["bulletin_id"],
+                channel=channel,
+                seen=seen,
             )
             for row, channel, seen in zip(rows, channels, answers, strict=True)
         ]

@@ -197,9 +197,16 @@ async def _needless(unit: Unit, postponed: Sequence[int]) -> set[int]:
 
 async def _as_it_is(unit: Unit, batch: list[_Recorded]) -> list[_Recorded]:
     """Return what holds. A receipt may have been quicker, or the lease was taken from us: what
-    we thought became of those is not what became of them, and the ledger does not say it."""
-    states = await load_states(unit, [a.id for a, _, _ in batch])
-    return [one for one in batch if states.get(one[0].id) == one[1].state]
+    we thought became of those is not what became of them, and the ledger does not say it. Nor does
+    it say of a later send what we know of ours: by a receipt the next carrier may have it by now.
+    """
+    now = await load_states(unit, [a.id for a, _, _ in batch])
+    return [one for one in batch if one[0].id in now and _holds(one[1], *now[one[0].id])]
+
+
+def _holds(outcome: Outcome, state: str, send_count: int) -> bool:
+    """What is planned again is not counted as sent."""
+    return state == outcome.state and (state == "planned" or send_count == outcome.send_count)
 
 
 def _cancelled(outcome: Outcome) -> Outcome:

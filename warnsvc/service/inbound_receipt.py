@@ -117,7 +117,7 @@ async def sort_receipts(
 def _refused(
     receipts: Iterable[Told], attempts: Mapping[int, Row]
 ) -> dict[int, tuple[Row, str]]:
-    """Return what its carrier took and did not bring, and brought by none of these receipts."""
+    """Return what the carrier that has it will not bring, and did by none of these receipts."""
     arrived = {r.attempt_id for r in receipts if r.state == "delivered"}
     return {
         attempt["id"]: (attempt, str(r.said.get("error_class", "")))
@@ -127,6 +127,7 @@ def _refused(
         and (attempt := attempts.get(r.attempt_id)) is not None
         and attempt["id"] not in arrived
         and r.fact["carrier"] == attempt["carrier"]
+        and not is_from_before(attempt, r.fact["carrier"], r.state)
     }
 
 

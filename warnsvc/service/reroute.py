@@ -2,11 +2,15 @@
 
     accepted ── no receipt within the rule's seconds ──► planned again, by the next carrier
     accepted ── "undelivered", for a reason of the carrier's own ──► the same
+    sending, unknown ── "undelivered", before our own record of the send (carriers.md §0.4) ──► the
+             same: the lease ends, so what is still recorded of that send changes nothing
     … and whatever the first carrier still says: only that it arrived counts
     whoever passes something on, here or elsewhere, says so in the ledger (`rerouted_lines`)
 
 It is the same try, for the same person on the same channel: no round is used up and no window
-moves. Calls are never placed twice for want of a receipt. It never sends.
+moves. Calls are never placed twice for want of a receipt. A receipt names the try and not the send;
+it is taken to be about the last one, because its carrier is written down before it is asked. It
+never sends.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +42,8 @@ BATCH = 1_000
 LOOK_AGAIN = timedelta(seconds=10)
 """When what its carrier may not even have taken is looked at again."""
 _OPEN = frozenset({"sending", "unknown"})
+_UNDER_WAY = _OPEN | {"accepted", "planned"}
+"""From where it goes on. `planned`: to be sent once more by the carrier that has now refused it."""
 NO_RECEIPT = "no_receipt"
 """Why, in the ledger: nobody said that it arrived."""
 
@@ -88,9 +94,11 @@ def is_from_before(attempt: Row, carrier: str, state: str) -> bool:
 
     One that has refused may get it again when nobody else is left; then it is no former one.
     """
-    if state == "delivered" or carrier not in refused_of(attempt["refused_by"]):
+    if state == "delivered":
         return False
-    return bool(attempt["state"] == "planned" or attempt["carrier"] != carrier)
+    if attempt["state"] == "planned":
+        return carrier in refused_of(attempt["refused_by"])
+    return bool(attempt["carrier"]) and attempt["carrier"] != carrier
 
 
 async def reroute_refused(
@@ -98,7 +106,8 @@ async def reroute_refused(
 ) -> set[int]:
     """Send again what a carrier took and then would not bring, if another may: return which.
 
-    `refused`: attempt → its row, held, and the class of the error.
+    `refused`: attempt → its row, held, and the class of the error. Our own record of the send may
+    still be to come; the carrier's name was written before it was asked.
     """
     may = {i: row for i, (row, error) in refused.items() if error in ELSEWHERE}
     may = {i: row for i, row in may.items() if not ctx.fleet.is_plain(row["channel"])}
@@ -113,7 +122,7 @@ async def reroute_refused(
     going = {
         i: row
         for i, row in may.items()
-        if row["state"] == "accepted"
+        if row["state"] in _UNDER_WAY
         and row["valid_until"] > now
         and i in wanted
         and next_carrier(ctx, row, languages[row["message_id"]]) is not None

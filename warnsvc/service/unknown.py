@@ -57,6 +57,8 @@ class LookedUp:
     """What a carrier said of an unknown. `seen`: None without an answer, empty if it knows none."""
 
     attempt_id: int
+    send_count: int
+    """Which send was asked about: by a receipt the next carrier may have it by now."""
     bulletin_id: int
     channel: Channel | None
     seen: Sequence[ReceiptEvent] | None
@@ -85,7 +87,8 @@ async def _resolve(ctx: Context, bulletin_id: int, some: Mapping[int, LookedUp])
         await keep_references(unit, _references(some.values()), now=now)
         await unit.lock_bulletins([bulletin_id])
         bulletin, rule = (await load_bulletins(unit, [bulletin_id]))[bulletin_id]
-        rows = await hold_unknowns(unit, sorted(some))
+        held = await hold_unknowns(unit, sorted(some))
+        rows = [row for row in held if row["send_count"] == some[row["id"]].send_count]
         if not rows:
             return
         may_resend = rule.unknown_resend and not bulletin.is_drill

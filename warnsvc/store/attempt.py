@@ -310,10 +310,12 @@ async def reap_leases(unit: Unit, *, now: datetime) -> list[int]:
     return sorted(row["id"] for row in rows)
 
 
-async def load_states(unit: Unit, ids: Sequence[int]) -> dict[int, str]:
-    """Return where attempts are now."""
-    rows = await unit.fetch("SELECT id, state FROM attempt WHERE id = ANY($1)", list(ids))
-    return {row["id"]: row["state"] for row in rows}
+async def load_states(unit: Unit, ids: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Return where attempts are now, and by which send."""
+    rows = await unit.fetch(
+        "SELECT id, state, send_count FROM attempt WHERE id = ANY($1)", list(ids)
+    )
+    return {row["id"]: (row["state"], row["send_count"]) for row in rows}
 
 
 async def load_reasons(unit: Unit, ids: Sequence[int]) -> list[Row]:

@@ -62,12 +62,16 @@ async def languages_of(unit: Unit, message_ids: Sequence[int]) -> dict[int, str]
 
 
 async def reroute(unit: Unit, some: Sequence[Rerouted]) -> None:
-    """Plan held attempts again. Their reference belongs to the carrier that had them."""
+    """Plan held attempts again. Their reference belongs to the carrier that had them.
+
+    The lease of one that is still being sent ends here: whoever has it records nothing any more.
+    """
     await unit.execute(
         "UPDATE attempt SET state = 'planned', due_at = g.due_at, refused_by = g.refused_by,"
-        " error_text = g.why, reference = NULL, receipt_due_at = NULL, ended_at = NULL"
+        " error_class = NULL, error_text = g.why, reference = NULL, receipt_due_at = NULL,"
+        " ended_at = NULL, lease_owner = NULL, lease_until = NULL"
         " FROM unnest($1::int[], $2::timestamptz[], $3::text[], $4::text[])"
-        " AS g(id, due_at, refused_by, why)"
-        " WHERE attempt.id = g.id AND attempt.state = 'accepted'",
+        " AS g(id, due_at, refused_by, why) WHERE attempt.id = g.id"
+        " AND attempt.state IN ('accepted', 'sending', 'unknown', 'planned')",
         *map(list, zip(*some, strict=True)),
     )
