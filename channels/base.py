@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from channels.errors import ErrorClass
 
@@ -197,6 +197,10 @@ class ReceiptWord(StrEnum):
     """The phone rings."""
     PICKED_UP = "picked_up"
     """Somebody or something answered the call."""
+    PERSON = "person"
+    """A person picked up, says the carrier's detection of machines."""
+    PLAYED = "played"
+    """The message was played to the end, to a person or a machine."""
     CUT_SHORT = "cut_short"
     """Hung up before the end of the message."""
     HEARD = "heard"
@@ -205,6 +209,19 @@ class ReceiptWord(StrEnum):
     """On the handset, or taken by the endpoint."""
     UNDELIVERED = "undelivered"
     """Will not arrive; `error_class` says why."""
+
+
+HALVES: Final[Mapping[ReceiptWord, ReceiptWord]] = {
+    ReceiptWord.PERSON: ReceiptWord.PLAYED,
+    ReceiptWord.PLAYED: ReceiptWord.PERSON,
+}
+"""Word → the other one: of one call both together mean HEARD, in whichever order they come and
+whichever process is told. So a carrier that tells them apart needs no memory of its own."""
+
+
+def half_key(reference: str, word: ReceiptWord) -> str:
+    """Return the `dedupe_key` that a half must have: who holds one finds the other by it."""
+    return f"{reference}:{word.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

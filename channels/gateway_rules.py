@@ -5,7 +5,7 @@ It is `gateway_reader`'s other half and checks in the same way: everything, when
 
 from collections.abc import Callable, Collection
 
-from channels.base import ReceiptWord
+from channels.base import HALVES, ReceiptWord
 from channels.errors import ErrorClass
 from channels.gateway_profile import (
     Digest,
@@ -60,6 +60,8 @@ def read_receipts(table: Table, zone: str) -> ReceiptRule:
 def _said(table: Table) -> Callable[[str, str], Said]:
     def read(place: str, ours: str) -> Said:
         word, _, error_class = ours.partition(" ")
+        if word in HALVES:  # they need keys of their own to meet; a gateway says "heard"
+            raise table.fault(place, f"{word!r} is for calls that tell two things of one")
         return (
             table.word(place, word, ReceiptWord),
             table.word(place, error_class.strip(), ErrorClass) if error_class else None,

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import structlog
 
-from channels.base import ReceiptEvent, ReceiptWord
+from channels.base import ReceiptEvent, ReceiptWord, half_key
 from channels.errors import ErrorClass
 from channels.twilio_channel import RETRIES, instant
 from channels.twilio_error import sip_class
@@ -81,6 +81,11 @@ def progress(token: str, form: Mapping[str, str], happened_at: datetime | None) 
 def receipt(token: str, sid: str, key: str, word: ReceiptWord) -> ReceiptEvent:
     """Return what is known without a word of Twilio's: by the step that the call has reached."""
     return ReceiptEvent(token=token, word=word, dedupe_key=f"{sid}:{key}", reference=sid)
+
+
+def half(token: str, sid: str, word: ReceiptWord) -> ReceiptEvent:
+    """Return one of the two words that together mean that a person heard it all."""
+    return ReceiptEvent(token=token, word=word, dedupe_key=half_key(sid, word), reference=sid)
 
 
 def voicemail(token: str, sid: str, by: str) -> ReceiptEvent:

@@ -4,18 +4,18 @@
        │                             database is away; only one over 4,000 characters is fetched
        ├─ ?step=status   initiated, ringing, answered, completed          receipts
        ├─ ?step=amd      a person or a machine                            receipt
-       ├─ ?step=said     after the message: a key ──► answer; none ──► heard in full
+       ├─ ?step=said     after the message: a key ──► answer; none ──► it was played to its end
        │      1, 2 ──► ?step=key, which says thanks;   9, other, none ──► the message again
        └─ ?step=fetch    the document of a long message
 
-Almost nothing is remembered about a call: which step it is, which round and which language stand
-in the callback's query, which Twilio signs. A call that ends is `cut_short` whatever came before;
-receipts only raise, so one that was heard stays heard (carriers.md §5.5). A machine that listens to
-the end is no person: `heard` needs the detection's verdict, which is the one thing remembered. The
-digits mean what the message itself says they mean. It never tries again.
+Nothing is remembered about a call: which step it is, which round and which language stand in the
+callback's query, which Twilio signs. A call that ends is `cut_short` whatever came before; receipts
+only raise, so one that was heard stays heard (carriers.md §5.5). A machine that listens to the end
+is no person. Twilio tells of that beside the call, to whichever process answers: `played` and
+`person` are two receipts, and make one `heard` where they meet, in the database. The digits mean
+what the message itself says they mean. It never tries again.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -44,6 +44,7 @@ from channels.twilio_call import (
     MACHINES,
     address,
     bare,
+    half,
     progress,
     receipt,
     timestamp,
@@ -59,9 +60,6 @@ from channels.twilio_channel import (
 )
 from channels.twilio_country import codes
 from channels.twilio_signature import fields_of, step_of
-
-VERDICTS_MAX: Final = 4_096
-"""Calls under way of which this process knows who answered."""
 
 EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 
@@ -155,8 +153,6 @@ class TwilioVoice(TwilioChannel):
         self._ring_seconds = min(ring_seconds, RING_SECONDS_MAX)
         self._time_limit = time_limit_seconds
         self._machine_detection = machine_detection
-        self._verdicts: OrderedDict[str, str] = OrderedDict()
-        """Call → what the detection said of it."""
 
     async def handed_over(self, request: SendRequest, seconds: int) -> SendOutcome:
         """Start the call. It rings no longer than the message is valid."""
@@ -318,26 +314,25 @@ class TwilioVoice(TwilioChannel):
     def _said(self, token: str, sid: str, form: Mapping[str, str]) -> ReceiptEvent:
         """The message was said and no key came: heard, if by a person on a live line.
 
-        Twilio tells of a machine beside the call and perhaps not in what the call asks next. A
-        process that has not been told says only that somebody picked up: one more call is better
-        than a mailbox that counts as having heard.
+        Twilio tells of a machine beside the call and perhaps not in what the call asks next. Then
+        it was played, to whoever picked up: a mailbox must not count as having heard.
         """
-        by = form.get("AnsweredBy") or self._verdicts.get(sid, "")
+        by = form.get("AnsweredBy", "")
         if by in MACHINES:
             return voicemail(token, sid, by)
         if form.get("CallStatus") in ENDED:
             return receipt(token, sid, "completed", ReceiptWord.CUT_SHORT)
         if self._machine_detection and not by:
-            return receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
+            return half(token, sid, ReceiptWord.PLAYED)
         return receipt(token, sid, "said", ReceiptWord.HEARD)
 
     def _detected(self, token: str, sid: str, form: Mapping[str, str]) -> ReceiptEvent:
+        """What is no machine may have been a person, and counts as one."""
         by = form.get("AnsweredBy", "")
-        self._verdicts[sid] = by
-        while len(self._verdicts) > VERDICTS_MAX:
-            self._verdicts.popitem(last=False)
         if by in MACHINES:
             return voicemail(token, sid, by)
+        if by:
+            return half(token, sid, ReceiptWord.PERSON)
         return receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
 
     def _is_to_repeat(self, form: Mapping[str, str], step: Mapping[str, str]) -> bool:

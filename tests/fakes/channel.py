@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from channels import segment, signature
 from channels.base import (
+    HALVES,
     CallbackMalformed,
     CallbackRequest,
     Capabilities,
@@ -154,10 +155,11 @@ class FakeChannel(PlainChannel):
         self, taken: Taken, word: ReceiptWord, error_class: ErrorClass | None = None
     ) -> CallbackRequest:
         """Put a receipt into the mail, and return it."""
+        sequence = word.value if word in HALVES else str(len(taken.events) + 1)
         event = ReceiptEvent(
             token=taken.request.token,
             word=word,
-            dedupe_key=f"{taken.sid}:{len(taken.events) + 1}",
+            dedupe_key=f"{taken.sid}:{sequence}",
             reference=taken.sid,
             error_class=error_class,
             code=error_class.value if error_class else "",
@@ -168,7 +170,7 @@ class FakeChannel(PlainChannel):
             taken.request.callback_url,
             {
                 "Sid": taken.sid,
-                "Sequence": str(len(taken.events)),
+                "Sequence": sequence,
                 "Reference": taken.request.token,
                 "Word": word.value,
                 "Class": error_class.value if error_class else "",

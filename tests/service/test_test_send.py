@@ -103,6 +103,43 @@ async def test_a_send_whose_process_died_is_unknown_after_a_minute(county: Count
     assert (await row_of(county))["state"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ((ReceiptWord.PERSON, ReceiptWord.PLAYED, ReceiptWord.CUT_SHORT), "delivered"),
+        ((ReceiptWord.PLAYED, ReceiptWord.CUT_SHORT, ReceiptWord.PERSON), "delivered"),
+        ((ReceiptWord.PERSON, ReceiptWord.CUT_SHORT), "undelivered"),
+        ((ReceiptWord.UNDELIVERED, ReceiptWord.PLAYED), "undelivered"),
+        ((ReceiptWord.PLAYED, ReceiptWord.UNDELIVERED), "undelivered"),
+    ],
+    ids=["person_first", "played_first", "hung_up", "mailbox_first", "mailbox_last"],
+)
+async def test_what_was_played_to_its_end_has_come_through_unless_to_a_mailbox(
+    county: County, words: tuple[ReceiptWord, ...], state: str
+) -> None:
+    await send_test(county.ctx, county.voice, address=TEST_PHONE, officer_id=county.duty)
+    (taken,) = county.voice.taken
+
+    for word in words:
+        mailbox = ErrorClass.VOICEMAIL if word is ReceiptWord.UNDELIVERED else None
+        county.voice.receipt(taken, word, mailbox)
+    await county.settle()
+
+    assert (await row_of(county))["state"] == state
+
+
+async def test_who_pressed_a_key_was_no_mailbox(county: County) -> None:
+    await send_test(county.ctx, county.voice, address=TEST_PHONE, officer_id=county.duty)
+    (taken,) = county.voice.taken
+    county.voice.answer(TEST_PHONE, "1", to=taken)
+    county.voice.receipt(taken, ReceiptWord.DELIVERED)
+    county.voice.receipt(taken, ReceiptWord.UNDELIVERED, ErrorClass.VOICEMAIL)
+
+    await county.settle()
+
+    assert (await row_of(county))["state"] == "delivered"
+
+
 async def test_a_receipt_and_a_key_raise_the_test_and_reach_nobody_else(county: County) -> None:
     await send_test(county.ctx, county.voice, address=TEST_PHONE, officer_id=county.duty)
     (taken,) = county.voice.taken

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from channels.base import (
+    HALVES,
     CallbackRequest,
     Capabilities,
     ChannelKind,
@@ -175,10 +176,11 @@ class Carrier:
         self.world.later(delay, self._happens, copy, word, error)
 
     def _happens(self, copy: Copy, word: ReceiptWord, error: ErrorClass | None) -> None:
+        sequence = word.value if word in HALVES else str(len(copy.events) + 1)
         event = ReceiptEvent(
             token=copy.request.token,
             word=word,
-            dedupe_key=f"{copy.sid}:{len(copy.events) + 1}",
+            dedupe_key=f"{copy.sid}:{sequence}",
             reference=copy.sid,
             error_class=error,
             code=error.value if error else "",

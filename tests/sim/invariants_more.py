@@ -7,8 +7,9 @@ Each stands for a planted mistake that the first ones let pass. Numbers are thos
 import json
 from typing import TYPE_CHECKING
 
+from channels.base import HALVES, ReceiptWord
 from tests.fakes import invariant as story
-from tests.sim.invariants import Faults, at_commit, at_end
+from tests.sim.invariants import Faults, at_commit, at_end, token_of
 from tests.sim.mirror import Row, Step, seconds
 from warnsvc.core.answer import RUNG_HEARD
 
@@ -93,8 +94,41 @@ def only_a_person_answers(world: "World", step: Step) -> Faults:
 
 
 def _was_heard(world: "World", callout: Row) -> bool:
+    """Whether a carrier says so of one call, in one word or in two, and we believe it."""
     attempts = (world.mirror.attempt[n] for n in world.mirror.by_callout.get(callout.id, ()))
-    return any(a.channel == "voice" and a.state == "delivered" for a in attempts)
+    return any(
+        a.channel == "voice" and a.state == "delivered" and _heard_it_all(world, a) for a in attempts
+    )
+
+
+def _heard_it_all(world: "World", attempt: Row) -> bool:
+    token = token_of(attempt.id)
+    copies = (c for carrier in world.carriers.values() for c in carrier.copies.get(token, ()))
+    words = ({event.word for event in copy.events} for copy in copies)
+    return any(ReceiptWord.HEARD in said or said >= HALVES.keys() for said in words)
+
+
+@at_commit(13, "attempt")
+def a_machine_has_not_heard(world: "World", step: Step) -> Faults:
+    """13 S: a call counts as heard when its carrier says that a person heard it to its end."""
+    for old, new in step.changed("attempt"):
+        heard = new.channel == "voice" and new.state == "delivered"
+        if heard and (old is None or old.state != "delivered") and not _heard_it_all(world, new):
+            yield f"call {new.id} counts as heard, and nobody has heard it"
+
+
+@at_end(13)
+def who_has_heard_it_all_is_believed(world: "World", end: story.World) -> Faults:
+    """13 E: in whichever order two facts came that together say so."""
+    told: dict[tuple[int, str], set[str]] = {}
+    for fact in world.mirror.inbound.values():
+        if (fact.kind, fact.state) == ("receipt", "applied") and fact.attempt_id:
+            said = json.loads(fact.fact_json)
+            told.setdefault((fact.attempt_id, said.get("reference", "")), set()).add(said["word"])
+    states = {attempt["id"]: attempt["state"] for attempt in end.attempts}
+    for (number, _), words in told.items():
+        if words >= HALVES.keys() and states[number] != "delivered":
+            yield f"call {number} was played to its end to a person and is {states[number]}"
 
 
 @at_commit(13, "callout", "escalation")

@@ -35,7 +35,7 @@ TAKEN = frozenset({"accepted"})
 (DESIGN law 3), and by the next carrier when the first one's circuit has opened meanwhile."""
 _ARRIVED = frozenset({"delivered", "heard"})
 _SAYS = {
-    "accepted": frozenset({"accepted", "sent", "ringing", "picked_up"}),
+    "accepted": frozenset({"accepted", "sent", "ringing", "picked_up", "person", "played"}),
     "undelivered": frozenset({"undelivered", "cut_short"}),
 }
 """State → the words that lead to it."""

@@ -160,6 +160,22 @@ MUTANTS: tuple[Mutant, ...] = (
         ("calm",),
     ),
     Mutant(
+        "a_mailbox_has_heard",
+        "what was played to its end counts as heard, whoever picked up",
+        _edit(
+            "service.inbound_half:with_heard",
+            "if other.dedupe_key not in missing}",
+            "if other}",
+        ),
+        ("calm",),
+    ),
+    Mutant(
+        "halves_do_not_meet",
+        "two receipts that together say heard are not put together",
+        _edit("service.inbound_half:with_heard", "if not others:", "if others or not others:"),
+        ("calm",),
+    ),
+    Mutant(
         "receipt_lowers",
         "a receipt that comes late lowers what a later one has said",
         _edit(
@@ -543,7 +559,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "silence_passed_on_quietly",
         "the ledger does not say whose silence it was",
         _edit("service.unknown:_resolve", "if one.refused_by is not None", "if one.refused_by == ''"),
-        ("routes",),
+        ("silence",),
     ),
     Mutant(
         "courtesy_passed_on_quietly",

@@ -82,6 +82,8 @@ class People:
         habit = self._world.plan.habit(copy.request.to)
         if self._random.random() < SMALL_TALK_SHARE:
             carrier.says(copy, ReceiptWord.RINGING, 1.0)
+        if habit.call == "voicemail":
+            carrier.says(copy, ReceiptWord.PLAYED, 8.0)  # the mailbox has it all
         if habit.call in _MISSED:
             carrier.says(copy, ReceiptWord.UNDELIVERED, 9.0, _MISSED[habit.call])
             return
@@ -92,7 +94,8 @@ class People:
             carrier.reply(copy.request.to, habit.key, picks_up + 4.0, to=copy)
             carrier.says(copy, ReceiptWord.HEARD, picks_up + 4.5)
         elif habit.call == "listen":
-            carrier.says(copy, ReceiptWord.HEARD, picks_up + 10.0)
+            carrier.says(copy, ReceiptWord.PLAYED, picks_up + 10.0)
+            carrier.says(copy, ReceiptWord.PERSON, picks_up + 3.0)
         else:
             carrier.says(copy, ReceiptWord.CUT_SHORT, picks_up + 2.0)
 

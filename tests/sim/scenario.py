@@ -318,6 +318,14 @@ def _batches(chance: random.Random, plan: Plan) -> Plan:
     )
 
 
+def _silence(chance: random.Random, plan: Plan) -> Plan:
+    """The first of two carriers loses what it is given, and says nothing when it is asked of it."""
+    plan = replace(_routes(chance, plan), several=(SMS,), colour="red", lookups=())
+    first = plan.accounts(SMS)[0]
+    lost = _mood(chance, first)
+    return replace(plan, faults=(replace(lost, kind="lost_request", begins=0.0, detail=""),))
+
+
 def _mood(chance: random.Random, carrier: str) -> Fault:
     begins = chance.choice((0.0, 0.0, round(chance.uniform(0, 55), 1)))
     fault = replace(
@@ -358,6 +366,7 @@ _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "stalled": _stalled,
     "routes": _routes,
     "batches": _batches,
+    "silence": _silence,
 }
 
 

@@ -16,6 +16,7 @@ from warnsvc.core.ledger import Line
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
 from warnsvc.service.inbound_answer import sort_answers
+from warnsvc.service.inbound_half import with_heard
 from warnsvc.service.inbound_receipt import decided_by, named, read_receipt, sort_receipts
 from warnsvc.service.inbound_work import States, Work, apply_to_bulletin
 from warnsvc.store.bulletin import load_bulletins
@@ -104,7 +105,7 @@ async def _sorted(
     """Return what facts mean, by bulletin: held, because something is decided about them."""
     work: dict[int, Work] = {}
     said = [read_receipt(fact) for fact in facts if fact["kind"] == "receipt"]
-    receipts = await named(unit, said, states, now)
+    receipts = await with_heard(unit, await named(unit, said, states, now))
     await sort_answers(unit, [f for f in facts if f["kind"] == "answer"], work, states, now)
     # Bulletins before attempts, as everybody who decides takes them.
     await unit.lock_bulletins({*work, *await decided_by(unit, receipts)})

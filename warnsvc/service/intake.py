@@ -50,11 +50,16 @@ def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datet
         kind="receipt",
         carrier=channel.name,
         channel=channel.capabilities.kind.value,
-        dedupe_key=f"r:{channel.name}:{event.dedupe_key}",
+        dedupe_key=receipt_key(channel.name, event.dedupe_key),
         received_at=now,
         attempt_id=named_attempt(ctx, event.token),
         fact_json=json.dumps(said, ensure_ascii=False, separators=(",", ":")),
     )
+
+
+def receipt_key(carrier: str, key: str) -> str:
+    """Return the key of a receipt's fact: that of the event, among all of that carrier's."""
+    return f"r:{carrier}:{key}"
 
 
 def answer_fact(ctx: Context, channel: Channel, event: InboundEvent, now: datetime) -> Inbound:

@@ -18,6 +18,7 @@ from channels.base import (
     ReceiptWord,
     SendOutcome,
 )
+from channels.errors import ErrorClass
 from warnsvc.logging import mask_numbers
 from warnsvc.service.context import WAKE_BOARD, Context
 from warnsvc.service.receipt_word import CUT_SHORT, STATE_OF
@@ -31,6 +32,9 @@ WORDS_CHARS_MAX = 200
 """Enough of a carrier's words to know what is wrong."""
 REFERENCE_CHARS_MAX = 200
 
+_STATE_OF = {**STATE_OF, ReceiptWord.PLAYED: "delivered"}
+"""A test asks whether a carrier brings what it is given, and keeps no facts: that it was played to
+its end to somebody is enough, unless that was a mailbox."""
 _RANK = {"sending": 0, "unknown": 1, "accepted": 2, "failed": 3, "undelivered": 4, "delivered": 5}
 """A word raises a test's state and never lowers it, as with attempts."""
 _STATE_AFTER = {
@@ -96,14 +100,25 @@ def _after_word(test: TestSend, event: ReceiptEvent | InboundEvent, now: datetim
         return _answered(test, event.text, now)
     reference = clean(event.reference, REFERENCE_CHARS_MAX) or None
     test = replace(test, receipt_at=now, reference=test.reference or reference)
-    state = STATE_OF[event.word]
-    if _RANK[state] <= _RANK[test.state]:
+    state = _STATE_OF[event.word]
+    if _RANK[state] <= _RANK[test.state] and not _was_a_mailbox(test, event):
+        return test
+    if event.word is ReceiptWord.PLAYED and test.error_class == ErrorClass.VOICEMAIL:
         return test
     error_class = event.error_class.value if event.error_class else None
     if event.word is ReceiptWord.CUT_SHORT:
         error_class = error_class or CUT_SHORT
     words = mask_numbers(clean(event.code, WORDS_CHARS_MAX))
     return replace(test, state=state, error_class=error_class, error_text=words or None)
+
+
+def _was_a_mailbox(test: TestSend, event: ReceiptEvent) -> bool:
+    """Whether what was played to its end was played to a machine; a key is pressed by a person."""
+    return (
+        test.state == "delivered"
+        and event.error_class is ErrorClass.VOICEMAIL
+        and test.answered_at is None
+    )
 
 
 def _answered(test: TestSend, text: str, now: datetime) -> TestSend:

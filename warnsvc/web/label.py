@@ -107,6 +107,8 @@ RECEIPT = {
     "sent": mark("已交给网络"),
     "ringing": mark("响铃"),
     "picked_up": mark("有人接起"),
+    "person": mark("是真人接听"),
+    "played": mark("全文播完"),
     "cut_short": mark("未听完就挂断"),
     "heard": mark("全文听完"),
     "delivered": mark("已到手机"),

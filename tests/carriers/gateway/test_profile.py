@@ -61,6 +61,11 @@ MISTAKES = {
         'delivered = "arrived"',
         "receipts.words.delivered: 'arrived' is none of its words",
     ),
+    "half a word, that only calls of another kind need": (
+        'delivered = "delivered"',
+        'delivered = "played"',
+        "receipts.words.delivered: 'played' is for calls that tell two things of one",
+    ),
     "a status that is none": (
         'status = ["200", "201", "202"]',
         'status = ["2oo"]',

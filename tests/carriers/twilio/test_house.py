@@ -6,6 +6,7 @@ import pytest
 
 from tests.carriers.twilio.county import TwilioCounty, twilio_county
 from tests.carriers.twilio.server import Cut
+from warnsvc.core.bulletin import Colour
 from warnsvc.service.poll import poll_carriers
 from warnsvc.store.port import Store
 
@@ -41,6 +42,27 @@ async def test_a_key_a_text_and_the_next_one_after_a_mailbox_end_three_villages(
     assert await warning.state(away) == "answered"
     assert (await warning.callout(away.second))["state"] == "answered"
     assert {a["carrier"] for a in await warning.attempts()} == {"twilio-sms", "twilio-voice"}
+
+
+async def test_who_listens_to_the_end_has_heard_though_two_processes_were_told_of_it(
+    county: TwilioCounty,
+) -> None:
+    listening, mailbox, hanging_up = county.villages
+    county.callee(mailbox.first).answered_by = "machine_start"
+    county.callee(hanging_up.first).hangs_up_at = 1
+    await county.stand_behind_a_proxy()
+    warning = await county.red_warning(
+        colour=Colour.YELLOW, texts={"zh": "暴雨黄色预警：请注意防范。"}
+    )
+
+    await county.advance(minutes=16)  # a yellow warning calls after a quarter of an hour
+
+    assert await warning.state(listening) == "answered"
+    assert await warning.state(mailbox) == "calling"
+    assert await warning.state(hanging_up) == "calling"
+    rungs = [(await warning.callout(v.first))["rung"] for v in county.villages]
+    assert rungs == [5, 3, 4]
+    assert len(county.callee(listening.first).heard) == 3  # in one call
 
 
 ON_ONE_DATABASE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

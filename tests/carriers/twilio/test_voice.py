@@ -6,7 +6,6 @@ import pytest
 
 from channels.base import CallbackMalformed, Obstacle, OutcomeKind, ReceiptEvent, ReceiptWord, Words
 from channels.errors import ErrorClass
-from channels.twilio_voice import VERDICTS_MAX
 from tests.carriers.twilio.conftest import request_for
 from tests.carriers.twilio.rigs import VoiceRig, said_in
 from tests.carriers.twilio.server import NUMBER, query_of
@@ -91,7 +90,7 @@ async def test_one_is_an_answer_and_is_thanked_for(voice: VoiceRig) -> None:
         ReceiptWord.SENT,
         ReceiptWord.RINGING,
         ReceiptWord.PICKED_UP,
-        ReceiptWord.PICKED_UP,  # a person, says the detection
+        ReceiptWord.PERSON,  # says the detection
         ReceiptWord.DELIVERED,  # the call did its work
         ReceiptWord.CUT_SHORT,  # and ended; what was delivered stays so
     ]
@@ -124,7 +123,7 @@ async def test_a_key_that_means_nothing_says_it_again_and_is_kept(voice: VoiceRi
     told = await call(voice)
 
     assert [text for _, text in told.answers] == [key, "1"]
-    assert ReceiptWord.HEARD not in told.words
+    assert ReceiptWord.PLAYED not in told.words
     assert heard(voice)[:2] == [request_for(voice).text] * 2
 
 
@@ -143,8 +142,9 @@ async def test_the_same_key_pressed_twice_is_two_answers_and_a_repeat_is_one(
 async def test_silence_to_the_end_is_heard_and_said_three_times(voice: VoiceRig) -> None:
     told = await call(voice)
 
-    assert told.words.count(ReceiptWord.HEARD) == 3
-    assert len({e.dedupe_key for e in told.receipts if e.word is ReceiptWord.HEARD}) == 1
+    assert told.words.count(ReceiptWord.PLAYED) == 3
+    assert len({e.dedupe_key for e in told.receipts if e.word is ReceiptWord.PLAYED}) == 1
+    assert told.words.count(ReceiptWord.PERSON) == 1
     assert told.answers == []
     assert heard(voice) == [request_for(voice).text] * 3
 
@@ -171,7 +171,7 @@ async def test_who_hangs_up_in_the_middle_has_not_heard(voice: VoiceRig) -> None
 
     told = await call(voice)
 
-    assert ReceiptWord.HEARD not in told.words
+    assert ReceiptWord.PLAYED not in told.words
     last = told.receipts[-1]
     assert (last.word, last.error_class, last.heard_seconds) == (ReceiptWord.CUT_SHORT, None, 3.0)
 
@@ -181,7 +181,7 @@ async def test_who_hangs_up_while_it_is_said_again_has_heard_it_once(voice: Voic
 
     told = await call(voice)
 
-    assert told.words.count(ReceiptWord.HEARD) == 1
+    assert told.words.count(ReceiptWord.PLAYED) == 1
 
 
 @pytest.mark.parametrize("by", ["machine_start", "machine_end_beep", "fax"])
@@ -190,7 +190,7 @@ async def test_a_machine_that_listens_to_the_end_has_not_heard(voice: VoiceRig, 
 
     told = await call(voice)
 
-    assert ReceiptWord.HEARD not in told.words
+    assert not {ReceiptWord.HEARD, ReceiptWord.PERSON} & {*told.words}
     classes = {e.error_class for e in told.receipts if e.word is ReceiptWord.UNDELIVERED}
     assert classes == {ErrorClass.VOICEMAIL}
     assert told.receipts[-1].code == by  # `completed` says it once more
@@ -200,26 +200,51 @@ async def test_a_machine_that_listens_to_the_end_has_not_heard(voice: VoiceRig, 
 async def test_where_nothing_says_machine_it_is_a_person(voice: VoiceRig) -> None:
     voice.server.person(voice.good_address).answered_by = "unknown"
 
-    assert ReceiptWord.HEARD in (await call(voice)).words
+    assert {ReceiptWord.PERSON, ReceiptWord.PLAYED} <= {*(await call(voice)).words}
 
 
-async def test_who_was_not_told_whether_it_is_a_person_does_not_say_heard(voice: VoiceRig) -> None:
-    """Another web process got the verdict. A mailbox must not count as having heard."""
-    await call(voice)
-    said = [c for c in await voice.callbacks_of(request_for(voice, "tok-2")) if "step=said" in c.url]
-    elsewhere, undetecting = voice.make(), voice.make(machine_detection="")
+LIVE = {"CallSid": "CA1", "CallStatus": "in-progress"}
+STEPS = {
+    "the end, and nobody has said who it is": ("said", {}, "Enable", ReceiptWord.PLAYED, "CA1:played"),
+    "the end, to a person": (
+        "said", {"AnsweredBy": "human"}, "Enable", ReceiptWord.HEARD, "CA1:said"
+    ),
+    "the end, to no machine": (
+        "said", {"AnsweredBy": "unknown"}, "Enable", ReceiptWord.HEARD, "CA1:said"
+    ),
+    "the end, to a machine": (
+        "said", {"AnsweredBy": "fax"}, "Enable", ReceiptWord.UNDELIVERED, "CA1:machine"
+    ),
+    "the end, and nobody asks who it is": ("said", {}, "", ReceiptWord.HEARD, "CA1:said"),
+    "a person": ("amd", {"AnsweredBy": "human"}, "Enable", ReceiptWord.PERSON, "CA1:person"),
+    "no machine": ("amd", {"AnsweredBy": "unknown"}, "Enable", ReceiptWord.PERSON, "CA1:person"),
+    "a machine": (
+        "amd", {"AnsweredBy": "machine_start"}, "Enable", ReceiptWord.UNDELIVERED, "CA1:machine"
+    ),
+    "no verdict": ("amd", {}, "Enable", ReceiptWord.PICKED_UP, "CA1:in-progress"),
+}
 
-    assert elsewhere.parse_receipts(said[0])[0].word is ReceiptWord.PICKED_UP
-    assert undetecting.parse_receipts(said[0])[0].word is ReceiptWord.HEARD
-    assert voice.channel.parse_receipts(said[0])[0].word is ReceiptWord.HEARD
 
+@pytest.mark.parametrize(
+    ("step", "fields", "detection", "word", "key"), STEPS.values(), ids=STEPS.keys()
+)
+async def test_each_step_says_what_it_knows_and_remembers_nothing(
+    voice: VoiceRig,
+    step: str,
+    fields: dict[str, str],
+    detection: str,
+    word: ReceiptWord,
+    key: str,
+) -> None:
+    """Any web process may be asked, in any order."""
+    await voice.server.post(f"{voice.callback_url('tok')}?step={step}", {**LIVE, **fields})
+    (callback,) = voice.door.take()
+    fresh = voice.make(machine_detection=detection)
 
-async def test_the_verdicts_of_a_long_night_are_forgotten_in_the_end(voice: VoiceRig) -> None:
-    for n in range(VERDICTS_MAX + 5):
-        voice.channel._detected("tok", f"CA{n}", {"AnsweredBy": "machine_start"})
+    (event,) = fresh.parse_receipts(callback)
 
-    assert len(voice.channel._verdicts) == VERDICTS_MAX
-    assert "CA0" not in voice.channel._verdicts
+    assert (event.word, event.dedupe_key, event.reference) == (word, key, "CA1")
+    await fresh.close()
 
 
 @pytest.mark.parametrize(
