@@ -663,3 +663,42 @@ async def test_a_carrier_that_is_gone_from_the_settings_is_not_asked_for_by_anot
     (call,) = await warning.attempts(village.first, id=call["id"])
     assert (call["state"], call["send_count"]) == ("unknown", 1)
     assert spare.taken == []
+
+
+async def test_what_a_carrier_took_and_had_no_room_for_goes_to_the_next(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    spare = county.spare(SMS)
+    warning = await county.red_warning(colour=Colour.BLUE)
+
+    county.sms.receipt(county.sms.taken[0], ReceiptWord.UNDELIVERED, ErrorClass.THROTTLED)
+    await county.settle()
+
+    (sms,) = await warning.attempts(village.first, channel="sms")
+    assert (sms["state"], sms["carrier"]) == ("accepted", spare.name)
+
+
+async def test_a_sole_carrier_that_had_no_room_lets_the_case_decide_now(build: Build) -> None:
+    county = await build()
+    (village,) = county.villages
+    warning = await county.red_warning(colour=Colour.BLUE)
+    assert await warning.attempts(village.second) == []
+
+    county.sms.receipt(county.sms.taken[0], ReceiptWord.UNDELIVERED, ErrorClass.THROTTLED)
+    await county.settle()
+
+    assert len(await warning.attempts(village.second)) == 1
+
+
+async def test_receipts_that_blame_our_account_open_the_circuit(build: Build) -> None:
+    county = await build(villages=2, tiers=1)
+    spare = county.spare(SMS)
+    await county.red_warning()
+
+    county.sms.receipt(county.sms.taken[0], ReceiptWord.UNDELIVERED, ErrorClass.CONFIG)
+    await county.settle()
+
+    (circuit,) = await county.rows("SELECT state FROM circuit WHERE name = 'fake-sms'")
+    assert circuit["state"] == "open"
+    assert len(await county.alarms("channel")) == 1
+    assert len(spare.taken) == 1

@@ -16,7 +16,9 @@ ANY = "*"
 RECEIPT_SECONDS_MAX = 3_600
 """After an hour a window is over."""
 
-ELSEWHERE = frozenset({"unroutable", "filtered", "config", "down", "expired", "other"})
+ELSEWHERE = frozenset(
+    {"unroutable", "filtered", "config", "down", "throttled", "expired", "other"}
+)
 """Classes of errors that are this carrier's, and perhaps not the next one's. A number that does not
 exist, a phone that is off or a person who has opted out is the same for all of them."""
 CALLEE_LIMIT = "callee_limit"

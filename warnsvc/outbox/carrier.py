@@ -11,23 +11,14 @@ import structlog
 
 from channels.base import Channel, OutcomeKind, SendOutcome
 from channels.errors import ErrorClass
-from warnsvc.core.circuit import Circuit, CircuitState, Told, decide
-from warnsvc.core.ledger import Line
+from warnsvc.core.circuit import Circuit, CircuitState, Told
 from warnsvc.core.pace import throttled
 from warnsvc.logging import mask_numbers
 from warnsvc.outbox.door import paces_of
+from warnsvc.service.circuit import change_circuit
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.store.inbound import clean
-from warnsvc.store.ledger import append_lines
-from warnsvc.store.pace import (
-    end_channel_alarm,
-    hold_buckets,
-    hold_circuit,
-    raise_channel_alarm,
-    save_buckets,
-    save_circuit,
-)
-from warnsvc.store.port import Unit
+from warnsvc.store.pace import hold_buckets, save_buckets
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +46,9 @@ class CarrierWatch:
         if pause is None and self._is_old_news(channel.name, told, now):
             return
         async with self._ctx.store.unit() as unit:
-            before = await hold_circuit(unit, channel.name, now=now)
-            after = decide(before, told, now)
-            await save_circuit(unit, after)
-            await self._changed(unit, before, after, now)
+            before, after = await change_circuit(
+                self._ctx, unit, channel.name, told, actor=self._owner
+            )
             if pause is not None:
                 held = await hold_buckets(unit, paces_of(channel), now=now)
                 await save_buckets(unit, [throttled(b, now, pause) for b in held.values()])
@@ -77,24 +67,6 @@ class CarrierWatch:
             and now - last.last_ok_at < OK_EVERY
             and all(fact is Told.ANSWERED for fact, _ in told)
         )
-
-    async def _changed(self, unit: Unit, before: Circuit, after: Circuit, now: datetime) -> None:
-        if before.state is after.state:
-            return
-        log.warning("circuit.changed", carrier=after.name, was=before.state, to=after.state)
-        if after.state is CircuitState.OPEN:
-            await raise_channel_alarm(unit, after.name, now=now)
-        elif after.state is CircuitState.CLOSED:
-            await end_channel_alarm(unit, after.name, now=now)
-        line = Line(
-            act="circuit.changed",
-            actor=self._owner,
-            from_state=before.state.value,
-            to_state=after.state.value,
-            why=after.last_error if after.state is CircuitState.OPEN else "a probe was answered",
-            data={"carrier": after.name, "failures": after.failures},
-        )
-        await append_lines(unit, [line], now=now)
 
 
 def _too_fast(said: SendOutcome) -> bool:

@@ -13,11 +13,18 @@ from datetime import datetime
 import structlog
 
 from warnsvc.core.ledger import Line
+from warnsvc.service.circuit import tell_of_account
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
 from warnsvc.service.inbound_answer import sort_answers
 from warnsvc.service.inbound_half import with_heard
-from warnsvc.service.inbound_receipt import decided_by, named, read_receipt, sort_receipts
+from warnsvc.service.inbound_receipt import (
+    decided_by,
+    named,
+    read_receipt,
+    refusing_us,
+    sort_receipts,
+)
 from warnsvc.service.inbound_work import States, Work, apply_to_bulletin
 from warnsvc.store.bulletin import load_bulletins
 from warnsvc.store.inbound import count_try, mark, take_new
@@ -94,6 +101,8 @@ async def _apply_batch(ctx: Context, *, only: int | None = None) -> int:
         work = await _sorted(ctx, unit, facts, states, now)
         planned = await _apply_work(ctx, unit, work, now)
         await mark(unit, states)
+    for carrier, code in refusing_us(facts).items():
+        await tell_of_account(ctx, carrier, code)
     # The outbox is woken only when there is something new to send: facts come by the thousand.
     await ctx.store.wake(WAKE_BOARD, *((WAKE_WORK,) if planned else ()))
     return len(facts)

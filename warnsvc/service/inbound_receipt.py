@@ -131,6 +131,16 @@ def _refused(
     }
 
 
+def refusing_us(facts: Iterable[Row]) -> dict[str, str]:
+    """Return the carriers that brought nothing because our account is wrong, with their code."""
+    told = [read_receipt(f) for f in facts if f["kind"] == "receipt" and "config" in f["fact_json"]]
+    return {
+        one.fact["carrier"]: str(one.said.get("code") or "")
+        for one in told
+        if one.word is ReceiptWord.UNDELIVERED and one.error_class == ErrorClass.CONFIG
+    }
+
+
 def _filtering(receipts: Iterable[Told]) -> set[str]:
     """Return the carriers that did not bring a text for what it says."""
     filtered = ErrorClass.FILTERED
