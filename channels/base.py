@@ -321,8 +321,11 @@ class Channel(Protocol):
         """
         ...
 
-    async def cancel(self, reference: str) -> bool:
-        """Ask the carrier to stop a queued message or a live call. True when it did."""
+    async def cancel(self, reference: str, *, live: bool) -> bool:
+        """Ask the carrier to stop what still waits in its queue. True when it did.
+
+        `live`: a call that rings or is being listened to as well; otherwise that goes on.
+        """
         ...
 
     async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:
@@ -384,7 +387,7 @@ class PlainChannel:
         """One after another."""
         return [await self.send(request) for request in requests]
 
-    async def cancel(self, reference: str) -> bool:
+    async def cancel(self, reference: str, *, live: bool) -> bool:
         """It cannot take anything back."""
         return False
 

@@ -187,10 +187,10 @@ class _SimulatedChannel(PlainChannel):
         except (ClientError, TimeoutError, OSError) as error:
             return outcome_of(fault_of(error))
 
-    async def cancel(self, reference: str) -> bool:
-        """Ask the carrier to stop a queued message or a live call. True when it did."""
+    async def cancel(self, reference: str, *, live: bool) -> bool:
+        """Ask the carrier to stop what it holds; `live`: a call under way too. True when it did."""
         url = self._url / reference / "cancel"
-        status, answer = await self._ask("POST", url)
+        status, answer = await self._ask("POST", url.with_query(Live="yes" if live else "no"))
         return status == 200 and answer.get("cancelled") is True
 
     async def lookup(self, inquiry: Inquiry) -> list[ReceiptEvent] | None:

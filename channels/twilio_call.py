@@ -35,6 +35,9 @@ WORDS: Final[Mapping[str, tuple[ReceiptWord, ErrorClass | None]]] = {
 
 ENDED: Final = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 
+WAITING: Final = frozenset({"queued"})
+"""Not dialled yet: nobody's phone has begun to ring."""
+
 MACHINES: Final = frozenset(
     {"machine_start", "machine_end_beep", "machine_end_silence", "machine_end_other", "fax"}
 )

@@ -164,7 +164,7 @@ class TwilioSms(TwilioChannel):
         parts = int(told) if told.isdecimal() else 0
         return self.accepted(message.sid, parts or segment.count(request.text).parts)
 
-    async def cancel(self, reference: str) -> bool:
+    async def cancel(self, reference: str, *, live: bool) -> bool:
         """Ask all the same: Twilio cancels what is scheduled, and refuses the rest."""
         message = await self.asked(
             self._client.messages(reference).update_async(status="canceled")

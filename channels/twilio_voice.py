@@ -42,6 +42,7 @@ from channels.http_client import TimeLimits
 from channels.twilio_call import (
     ENDED,
     MACHINES,
+    WAITING,
     address,
     bare,
     half,
@@ -171,14 +172,14 @@ class TwilioVoice(TwilioChannel):
         )
         return self.accepted(call.sid)
 
-    async def cancel(self, reference: str) -> bool:
-        """Take a waiting call out of the queue, or hang up one that is being listened to."""
+    async def cancel(self, reference: str, *, live: bool) -> bool:
+        """Take a waiting call out of the queue; `live`: or hang up one that is listened to."""
         call = await self.asked(self._client.calls(reference).fetch_async())
-        if call is None or call.status in ENDED:
+        if call is None or call.status in ENDED or not (live or call.status in WAITING):
             return False
         end = "completed" if call.status == "in-progress" else "canceled"
         told = await self.asked(self._client.calls(reference).update_async(status=end))
-        if told is not None and end == "canceled" and told.status == "in-progress":
+        if live and told is not None and end == "canceled" and told.status == "in-progress":
             # Somebody picked up in between: Twilio leaves such a call alone.
             told = await self.asked(self._client.calls(reference).update_async(status="completed"))
         return told is not None and told.status in ENDED

@@ -3,7 +3,7 @@
     POST /v1/messages               To From Text [StatusCallback Reference Validity Language] → 201
     POST /v1/calls                  the same; it rings and speaks, or plays what is at Audio=
     GET  /v1/messages?Reference=    what became of it; also /v1/calls
-    POST /v1/messages/{sid}/cancel  also /v1/calls/{sid}/cancel
+    POST /v1/messages/{sid}/cancel  also /v1/calls/{sid}/cancel?Live=yes|no (no: if it only waits)
     GET  /v1/inbound?Since=&After=&Of=messages|calls   replies and keys, oldest first
     POST /v1/account                InboundCallback=: where replies are posted
     POST /v1/hooks/{name}           a simulated webhook endpoint (Standard Webhooks)
@@ -149,7 +149,12 @@ class CarrierApi:
         ledger, refused = await self._admit(request)
         if ledger is None:
             return refused
-        cancelled = self._carrier.cancel(ledger, request.match_info["sid"], is_call=is_call)
+        cancelled = self._carrier.cancel(
+            ledger,
+            request.match_info["sid"],
+            is_call=is_call,
+            live=request.query.get("Live", "yes") != "no",
+        )
         return _json({"cancelled": cancelled}, status=200 if cancelled else 409)
 
     async def _inbound(self, request: web.Request) -> web.Response:

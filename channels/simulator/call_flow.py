@@ -6,7 +6,7 @@
       │           │           └──► answered ──► voicemail    a machine
       │           └──► busy | switched_off | bad_number
       ├──► expired     no line became free in time
-      └──► cancelled   at any point before the end
+      └──► cancelled   at any point before the end, or only before it rings
 """
 
 from functools import partial
@@ -66,9 +66,9 @@ class CallFlow:
         if call.status == "dialing":
             self._ring(call)
 
-    def cancel(self, call: Message) -> bool:
-        """Stop a call that waits or rings or is being listened to."""
-        if call.done:
+    def cancel(self, call: Message, *, live: bool) -> bool:
+        """Stop a call that waits; `live`: or that rings or is being listened to."""
+        if call.done or not (live or call.status in _FREE_TO_RING):
             return False
         self._end(call, "cancelled")
         return True

@@ -153,12 +153,12 @@ class Carrier:
             retry_after=self.behaviour.retry_after,
         )
 
-    def cancel(self, ledger: Ledger, sid: str, *, is_call: bool) -> bool:
-        """Stop a queued message or a live call."""
+    def cancel(self, ledger: Ledger, sid: str, *, is_call: bool, live: bool = True) -> bool:
+        """Stop a queued message or a waiting call; `live`: or one that rings or is listened to."""
         message = self._by_sid.get(sid)
         if message is None or message.account is not ledger or message.is_call is not is_call:
             return False
-        return (self._calls if is_call else self._sms).cancel(message)
+        return self._calls.cancel(message, live=live) if is_call else self._sms.cancel(message)
 
     def lookup(self, ledger: Ledger, reference: str, *, is_call: bool) -> list[Message]:
         """Return what was taken under a customer's reference."""

@@ -63,6 +63,18 @@ class Rig(Protocol):
         ...
 
 
+class CallRig(Rig, Protocol):
+    """A channel whose calls can be taken back."""
+
+    async def let_ring(self, request: SendRequest) -> str:
+        """Send, let the phone begin to ring, and return the reference."""
+        ...
+
+    async def let_listen(self, request: SendRequest) -> str:
+        """Send, let somebody pick up and listen, and return the reference."""
+        ...
+
+
 class ChannelConformance:
     """The suite. Subclasses provide the fixture `rig`."""
 
@@ -364,15 +376,16 @@ class ChannelConformance:
 
         assert await rig.channel.lookup(self.inquiry(rig)) is None
 
-    async def test_what_still_waits_can_be_cancelled_once(self, rig: Rig) -> None:
+    @pytest.mark.parametrize("live", [True, False])
+    async def test_what_still_waits_can_be_cancelled_once(self, rig: Rig, live: bool) -> None:
         outcome = await rig.channel.send(self.request(rig))
 
-        first = await rig.channel.cancel(outcome.reference)
-        second = await rig.channel.cancel(outcome.reference)
+        first = await rig.channel.cancel(outcome.reference, live=live)
+        second = await rig.channel.cancel(outcome.reference, live=live)
 
         assert first is rig.channel.capabilities.can_cancel
         assert second is False
-        assert await rig.channel.cancel("no-such-reference") is False
+        assert await rig.channel.cancel("no-such-reference", live=live) is False
 
     async def test_answers_missed_while_away_can_be_fetched(self, rig: Rig) -> None:
         before = rig.now()
@@ -391,6 +404,26 @@ class ChannelConformance:
 
         assert few.parts == many.parts >= 1
         assert 0 < few.seconds < many.seconds
+
+
+class CallConformance(ChannelConformance):
+    """The same for calls that can be taken back: which of them is said each time."""
+
+    async def test_a_call_that_rings_is_stopped_only_when_a_live_one_is_meant(
+        self, rig: CallRig
+    ) -> None:
+        reference = await rig.let_ring(self.request(rig))
+
+        assert await rig.channel.cancel(reference, live=False) is False
+        assert await rig.channel.cancel(reference, live=True) is True
+
+    async def test_a_call_that_is_listened_to_is_hung_up_only_when_a_live_one_is_meant(
+        self, rig: CallRig
+    ) -> None:
+        reference = await rig.let_listen(self.request(rig))
+
+        assert await rig.channel.cancel(reference, live=False) is False
+        assert await rig.channel.cancel(reference, live=True) is True
 
 
 def receipts(rig: Rig, callbacks: list[CallbackRequest]) -> list[ReceiptEvent]:

@@ -13,6 +13,7 @@ from channels.simulator import (
     Behaviour,
     CarrierConfig,
     CarrierServer,
+    Habit,
     Hook,
     ManualTimeline,
     OutageKind,
@@ -139,6 +140,18 @@ class VoiceRig(CarrierRig):
             limits=limits,
             clock=self.timeline.now_at,
         )
+
+    async def let_ring(self, request: SendRequest) -> str:
+        outcome = await self.channel.send(request)
+        await self.timeline.advance(5)
+        return outcome.reference
+
+    async def let_listen(self, request: SendRequest) -> str:
+        habit = Habit(name="quick", share=1, picks_up=1.0, pick_up_seconds=0.5)
+        self.carrier.shelf.get(request.to).habit = habit
+        reference = await self.let_ring(request)
+        assert [call.status for call in self.carrier.messages()] == ["answered"]
+        return reference
 
     async def answer_to(self, request: SendRequest, text: str) -> CallbackRequest:
         await self.channel.send(request)

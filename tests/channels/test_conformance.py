@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.channels.conformance import ChannelConformance
+from tests.channels.conformance import CallConformance, ChannelConformance
 from tests.channels.rigs import CarrierRig, SmsRig, VoiceRig, WebhookRig
 
 
@@ -17,7 +17,7 @@ class TestSimulatedSms(ChannelConformance):
         await rig.close()
 
 
-class TestSimulatedVoice(ChannelConformance):
+class TestSimulatedVoice(CallConformance):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[CarrierRig]:
         rig = VoiceRig()

@@ -214,7 +214,7 @@ async def test_a_look_up_that_cannot_be_read_is_no_answer(carrier: Carrier, answ
     channel = sms(carrier.url)
 
     assert await channel.lookup(Inquiry(token="tok-1")) is None
-    assert await channel.cancel("SM1") is False
+    assert await channel.cancel("SM1", live=True) is False
     await channel.close()
 
 

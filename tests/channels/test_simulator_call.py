@@ -158,11 +158,24 @@ async def test_a_call_that_gets_no_line_in_time_expires_and_frees_none(voice: Vo
     assert voice.carrier.ledgers["county"].lines_used == 1
 
 
+async def test_a_call_that_waits_for_a_line_is_cancelled_and_never_rings(voice: VoiceRig) -> None:
+    voice.behave(lines=1)
+    await voice.channel.send(request(voice, "tok-1", to="+8613911111111"))
+    outcome = await voice.channel.send(request(voice, "tok-2"))
+    await voice.timeline.advance(5)
+
+    assert await voice.channel.cancel(outcome.reference, live=False)
+    await voice.timeline.advance(120)
+
+    words = [event.word for event in heard_back(voice)[0] if event.token == "tok-2"]
+    assert words == [W.UNDELIVERED]
+
+
 async def test_a_ringing_call_can_be_cancelled_and_stops_ringing(voice: VoiceRig) -> None:
     outcome = await voice.channel.send(request(voice))
     await voice.timeline.advance(5)
 
-    assert await voice.channel.cancel(outcome.reference)
+    assert await voice.channel.cancel(outcome.reference, live=True)
     await voice.timeline.advance(120)
 
     assert voice.carrier.shelf.get(PHONE).call is None

@@ -96,6 +96,11 @@ class Taken:
     """Whether a test has looked at it."""
 
     @property
+    def begun(self) -> bool:
+        """Whether it waits no longer."""
+        return any(event.word is not ReceiptWord.ACCEPTED for event in self.events)
+
+    @property
     def to(self) -> str:
         return self.request.to
 
@@ -124,6 +129,8 @@ class FakeChannel(PlainChannel):
         self.batches: list[int] = []
         """How many messages each request of several held."""
         self.taken: list[Taken] = []
+        self.asked_back: list[tuple[str, bool]] = []
+        """What we were asked to cancel, in order, and whether also a live call."""
         self.mail: deque[CallbackRequest] = deque()
         """Callbacks on their way to us."""
         self.post: Callable[[CallbackRequest], Awaitable[None]] | None = None
@@ -266,9 +273,10 @@ class FakeChannel(PlainChannel):
             self.script(*[shared] * len(requests))
         return [await self.send(request) for request in requests]
 
-    async def cancel(self, reference: str) -> bool:
+    async def cancel(self, reference: str, *, live: bool) -> bool:
+        self.asked_back.append((reference, live))
         for taken in self.taken:
-            if taken.sid == reference and not taken.cancelled:
+            if taken.sid == reference and not taken.cancelled and (live or not taken.begun):
                 taken.cancelled = True
                 return True
         return False

@@ -8,7 +8,7 @@ import pytest
 from channels.base import CallbackRequest, ChannelKind, SendRequest
 from channels.base import ReceiptWord as Word
 from channels.errors import ErrorClass
-from tests.channels.conformance import ChannelConformance
+from tests.channels.conformance import CallConformance, ChannelConformance
 from tests.fakes.channel import PUBLIC_URL, FakeChannel, Throttle, Unknown
 from tests.fakes.clock import ManualClock
 
@@ -19,15 +19,15 @@ class FakeRig:
     signs_body = True
     stamps_time = True
 
-    def __init__(self) -> None:
+    def __init__(self, kind: ChannelKind = ChannelKind.SMS) -> None:
         self.clock = ManualClock()
-        self.channel = self.impatient = FakeChannel(ChannelKind.SMS, clock=self.clock.now)
+        self.channel = self.impatient = FakeChannel(kind, clock=self.clock.now)
 
     def now(self) -> datetime:
         return self.clock.now()
 
     def callback_url(self, token: str) -> str:
-        return f"{PUBLIC_URL}/callbacks/fake-sms/{token}"
+        return f"{PUBLIC_URL}/callbacks/{self.channel.name}/{token}"
 
     def throttle(self, retry_after: float) -> None:
         self.channel.script(Throttle(retry_after))
@@ -56,6 +56,17 @@ class FakeRig:
     async def duplicated_receipts_of(self, request: SendRequest) -> list[CallbackRequest]:
         return await self.receipts_of(request) * 2
 
+    async def let_ring(self, request: SendRequest) -> str:
+        return await self._become(Word.RINGING, request)
+
+    async def let_listen(self, request: SendRequest) -> str:
+        return await self._become(Word.PICKED_UP, request)
+
+    async def _become(self, word: Word, request: SendRequest) -> str:
+        outcome = await self.channel.send(request)
+        self.channel.receipt(self.channel.taken[-1], word)
+        return outcome.reference
+
     async def answer_to(self, request: SendRequest, text: str) -> CallbackRequest:
         await self.receipts_of(request)
         return self.channel.answer(request.to, text)
@@ -73,3 +84,9 @@ class TestFakeChannelOfBatches(ChannelConformance):
         rig = FakeRig()
         rig.channel.capabilities = replace(rig.channel.capabilities, batch_max=100)
         return rig
+
+
+class TestFakeCalls(CallConformance):
+    @pytest.fixture
+    def rig(self) -> FakeRig:
+        return FakeRig(ChannelKind.VOICE)

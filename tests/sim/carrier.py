@@ -323,7 +323,7 @@ class Wire(FakeChannel):
         self._life.point("lookup.after")
         return seen
 
-    async def cancel(self, reference: str) -> bool:
+    async def cancel(self, reference: str, *, live: bool) -> bool:
         self._life.fence()
         return False
 

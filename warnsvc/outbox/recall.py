@@ -62,7 +62,7 @@ async def recall(ctx: Context, channels: Mapping[str, Channel]) -> int:
 
 async def _take_back(channel: Channel, row: Row) -> None:
     try:
-        stopped = await channel.cancel(row["reference"])
+        stopped = await channel.cancel(row["reference"], live=True)
     except Exception:  # a mistake in an adapter must not stop the others
         log.exception("recall.raised", attempt=row["id"], carrier=channel.name)
         return

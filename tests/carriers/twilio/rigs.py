@@ -191,6 +191,17 @@ class VoiceRig(TwilioRig):
         """The call's progress. What the call asks on its way says no time: tests of its own."""
         return [c for c in await self.callbacks_of(request) if "step=status" in c.url]
 
+    async def let_ring(self, request: SendRequest) -> str:
+        return await self._become("ringing", request)
+
+    async def let_listen(self, request: SendRequest) -> str:
+        return await self._become("in-progress", request)
+
+    async def _become(self, status: str, request: SendRequest) -> str:
+        outcome = await self.send(request)
+        self.server.calls[-1].status = status
+        return str(outcome.reference)
+
     async def callbacks_of(self, request: SendRequest) -> list[CallbackRequest]:
         await self.send(request)
         await self.server.settle()

@@ -169,10 +169,14 @@ class TwilioServer:
         """Callbacks come before the request is answered."""
         self.twice = False
         """Every callback comes two times."""
+        self.queues_calls = False
+        """No call is begun: all lines of the account are busy."""
         self.sms_url = ""
         """Where messages to our number are announced."""
         self._session: ClientSession | None = None
         self._numbers = 0
+        self._canceled: list[Record] = []
+        """Calls of which it has not been told yet."""
         app = web.Application()
         root = "/2010-04-01/Accounts/{account}"
         for name in ("Messages", "Calls"):
@@ -339,8 +343,11 @@ class TwilioServer:
             record.status = "canceled"
         elif record.status in CALL_ENDED:
             return problem(400, 21220, "Call is not in-progress. Cannot redirect.")
-        elif status == "completed" or (status == "canceled" and record.status != "in-progress"):
-            record.status = str(status)
+        elif status == "canceled" and record.status != "in-progress":
+            record.status = "canceled"
+            self._canceled.append(record)
+        elif status == "completed":
+            record.status = "completed"
         return web.json_response(self._shown(record))
 
     def _find(self, sid: str) -> Record | None:
@@ -388,12 +395,16 @@ class TwilioServer:
         """Let everything that waits come to its end; returns how many messages and calls."""
         texts = [m for m in self.messages if m.status in {"queued", "accepted", "sent"}]
         texts = [m for m in texts if m.direction == "outbound-api" and m.sent_at is None]
-        calls = [c for c in self.calls if c.status in {"queued", "initiated"}]
+        waiting = () if self.queues_calls else ("queued", "initiated")
+        calls = [c for c in self.calls if c.status in waiting]
+        canceled, self._canceled = self._canceled, []
+        for call in canceled:
+            await self._progress(call, "canceled")
         for message in texts:
             await self._deliver(message)
         for call in calls:
             await self._ring(call)
-        return len(texts) + len(calls)
+        return len(texts) + len(calls) + len(canceled)
 
     async def text(self, number: str, body: str, *, to: str = NUMBER, opt_out: str = "") -> Record:
         """Somebody writes to our number."""

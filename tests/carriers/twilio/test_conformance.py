@@ -11,7 +11,13 @@ import pytest
 
 from channels.base import SignatureInvalid
 from tests.carriers.twilio.rigs import SmsRig, TwilioRig, VoiceRig
-from tests.channels.conformance import ChannelConformance, one_of_each, read, receipts
+from tests.channels.conformance import (
+    CallConformance,
+    ChannelConformance,
+    one_of_each,
+    read,
+    receipts,
+)
 
 
 class TwilioConformance(ChannelConformance):
@@ -74,7 +80,7 @@ class TestTwilioSms(TwilioConformance):
         assert [e.happened_at for e in fetched] == [rig.now()]
 
 
-class TestTwilioVoice(TwilioConformance):
+class TestTwilioVoice(TwilioConformance, CallConformance):
     @pytest.fixture
     async def rig(self) -> AsyncIterator[TwilioRig]:
         rig = VoiceRig()

@@ -111,7 +111,8 @@ async def test_what_twilio_documents_as_an_answer_can_be_read(channel: Any) -> N
 async def test_questions_are_as_documented(channel: Any) -> None:
     assert await channel.lookup(inquiry(reference=("CA" if is_call(channel) else "SM") + "0" * 32))
     assert await channel.lookup(inquiry()) is None  # Prism's one record is of no time
-    assert await channel.cancel("CA" + "0" * 32 if is_call(channel) else "SM" + "0" * 32) is False
+    sid = ("CA" if is_call(channel) else "SM") + "0" * 32
+    assert await channel.cancel(sid, live=True) is False
     if not is_call(channel):
         assert await channel.poll_inbound(CLOCK.now() - timedelta(hours=1)) == []
 

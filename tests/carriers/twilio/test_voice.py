@@ -360,18 +360,40 @@ async def test_a_key_that_meets_a_closed_door_comes_again(voice: VoiceRig) -> No
 
 # Look-up and cancel ------------------------------------------------------------------------------
 
+LIVE = [(True, True, "completed"), (False, False, "in-progress")]
+
 
 async def test_a_call_that_is_listened_to_is_hung_up(voice: VoiceRig) -> None:
-    outcome = await voice.channel.send(request_for(voice))
-    voice.server.calls[0].status = "in-progress"
+    reference = await voice.let_listen(request_for(voice))
 
-    assert await voice.channel.cancel(outcome.reference) is True
+    assert await voice.channel.cancel(reference, live=True) is True
     assert voice.server.calls[0].status == "completed"
 
 
-async def test_a_call_that_is_picked_up_while_we_take_it_back_is_hung_up(
-    voice: VoiceRig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_call_that_waits_is_canceled_and_not_completed(voice: VoiceRig, live: bool) -> None:
+    outcome = await voice.channel.send(request_for(voice))
+
+    assert await voice.channel.cancel(outcome.reference, live=live) is True
+    assert voice.server.calls[0].status == "canceled"
+
+
+@pytest.mark.parametrize("status", ["initiated", "ringing", "in-progress", "completed", "busy"])
+async def test_a_call_that_no_longer_waits_goes_on_when_no_live_one_is_meant(
+    voice: VoiceRig, status: str
 ) -> None:
+    outcome = await voice.channel.send(request_for(voice))
+    voice.server.calls[0].status = status
+
+    assert await voice.channel.cancel(outcome.reference, live=False) is False
+    assert voice.server.calls[0].status == status
+
+
+@pytest.mark.parametrize(("live", "stopped", "ends"), LIVE, ids=["live", "waiting"])
+async def test_a_call_that_is_picked_up_while_we_take_it_back(
+    voice: VoiceRig, monkeypatch: pytest.MonkeyPatch, live: bool, stopped: bool, ends: str
+) -> None:
+    """Hung up when a live call is meant; otherwise it goes on."""
     outcome = await voice.channel.send(request_for(voice))
     ask = voice.channel._http.request
 
@@ -383,8 +405,8 @@ async def test_a_call_that_is_picked_up_while_we_take_it_back_is_hung_up(
 
     monkeypatch.setattr(voice.channel._http, "request", picked_up)
 
-    assert await voice.channel.cancel(outcome.reference) is True
-    assert voice.server.calls[0].status == "completed"
+    assert await voice.channel.cancel(outcome.reference, live=live) is stopped
+    assert voice.server.calls[0].status == ends
 
 
 async def test_a_call_whose_outcome_was_lost_is_found_by_number_and_time(voice: VoiceRig) -> None:
