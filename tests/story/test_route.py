@@ -508,20 +508,6 @@ async def test_a_question_is_not_planned_where_no_answer_could_come_back(build: 
     assert await warning.state(village) == "answered"
 
 
-async def test_calls_that_wait_at_the_carrier_are_taken_back_when_it_is_over(build: Build) -> None:
-    county = await build()
-    warning = await county.red_warning()
-    (call,) = county.voice.taken
-
-    await warning.lift()
-    asked = await county.outbox.recall()
-    again = await county.outbox.recall()
-
-    assert call.cancelled
-    assert (asked, again) == (1, 0)
-    assert "attempt.recalled" in await warning.acts()
-
-
 async def test_a_text_that_a_carrier_refuses_is_an_alarm_once(build: Build) -> None:
     county = await build()
     county.spare(SMS)

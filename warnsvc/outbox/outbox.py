@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import count
 
 import structlog
 
 from channels.base import Channel, Inquiry, ReceiptEvent
 from warnsvc.outbox.claim import Claimer
 from warnsvc.outbox.lane import Lane
-from warnsvc.outbox.recall import recall
+from warnsvc.outbox.recall import recall_lifted, recall_overdue
 from warnsvc.outbox.record import RECORD_EVERY_SECONDS, Recorder
 from warnsvc.service.context import Context
 from warnsvc.service.unknown import LookedUp, resolve_unknowns
@@ -26,6 +27,8 @@ NAP_SECONDS = 0.005
 RESOLVE_BATCH = 100
 RECALL_SECONDS = 2.0
 """How often it is looked whether something was lifted whose calls wait at a carrier."""
+OVERDUE_TURNS = 5
+"""In each so many turns calls that come too late are looked for: with 100,000 people for 0.2 s."""
 
 
 def _always(_claimed_at: datetime) -> bool:
@@ -155,16 +158,22 @@ class Outbox:
                 log.error("outbox.resolve_failed", error=str(fault))
 
     async def _recall_forever(self) -> None:
-        while True:
+        for turn in count(1):
             await asyncio.sleep(RECALL_SECONDS)
             try:
                 await self.recall()
+                if turn % OVERDUE_TURNS == 0:
+                    await self.recall_overdue()
             except StoreFault as fault:
                 log.error("outbox.recall_failed", error=str(fault))
 
     async def recall(self) -> int:
-        """Take back calls about what is over; returns how many. Raises StoreFault."""
-        return await recall(self._ctx, self._channels)
+        """Take back calls about what was lifted; returns how many. Raises StoreFault."""
+        return await recall_lifted(self._ctx, self._channels)
+
+    async def recall_overdue(self) -> int:
+        """Take back calls that come too late; returns how many. Raises StoreFault."""
+        return await recall_overdue(self._ctx, self._channels)
 
     async def resolve(self) -> int:
         """Look up the unknowns that are due; returns how many."""

@@ -341,7 +341,7 @@ class AttemptRow(SQLModel, table=True):
     receipt_due_at: datetime | None = None
     """When a receipt that has not come is missing, and another carrier is tried."""
     recalled_at: datetime | None = None
-    """When the carrier was asked to stop it, because the bulletin was lifted."""
+    """When the carrier was asked to take it back: the bulletin was lifted, or it came too late."""
 
 
 class InboundRow(SQLModel, table=True):

@@ -86,6 +86,7 @@ WHY: dict[str, str] = {
     "away": mark("关机或不在服务区"),
     "lifted": mark("预警解除"),
     "expired": mark("预警到期"),
+    "overdue": mark("过了有效时间，已不需要"),
     "no_tier": mark("没有任何联系人"),
     "no_receipt": mark("规定时间内没有送达回执"),
     "unroutable": mark("通道送不到"),

@@ -149,3 +149,29 @@ async def test_a_reply_that_met_a_closed_door_is_fetched_and_counts(county: Twil
     await county.settle()
 
     assert await warning.state(village) == "answered"
+
+
+@ON_ONE_DATABASE
+async def test_calls_that_wait_too_long_in_twilios_queue_are_taken_back_but_for_the_last(
+    county: TwilioCounty,
+) -> None:
+    village = county.villages[0]
+    number = village.first.phone.address
+    county.callee(village.first).keys = ["1"]
+    county.twilio.queues_calls = True
+    warning = await county.red_warning()
+
+    await county.advance(minutes=9)
+    asked = await county.outbox.recall_overdue()
+    await county.settle()
+
+    calls = [call for call in county.twilio.calls if call.get("To") == number]
+    assert asked == 6, "two of three to the first person of each village"
+    assert [call.status for call in calls] == ["canceled", "canceled", "queued"]
+    states = [a["state"] for a in await warning.attempts(village.first, channel="voice")]
+    assert states == ["undelivered", "undelivered", "accepted"]
+    assert (await warning.escalation(village))["tier"] == 2
+    county.twilio.queues_calls = False
+    await county.settle()
+    assert len(county.callee(village.first).heard) == 2, "the message once, and the thanks"
+    assert await warning.state(village) == "answered"
