@@ -1,13 +1,15 @@
 """Messages a second through a real Kannel: ours, durable, ÷ a bare aiohttp client, in one run.
 
-    python -m tests.bench.kannel        needs Debian's kannel; writes build/carriers.json
+    python -m tests.bench.kannel [--database postgresql]    needs Debian's kannel
 
 Both hand 12,000 texts to the same smsbox, 100 at a time, without receipts wanted. The bare client
 asks for addresses that were made beforehand and remembers nothing; ours claims from the database,
 builds each request, sends, reads Kannel's sentence, and writes every outcome and its ledger lines
-back. The baseline is measured before and after, because the machine is shared.
+back. The baseline is measured before and after, because the machine is shared. Both databases sync
+each commit. Writes build/carriers.json.
 """
 
+import argparse
 import asyncio
 import tempfile
 import time
@@ -33,12 +35,15 @@ from warnsvc.store.migrate import upgrade
 ROUNDS = 3
 
 
-async def measure() -> None:
-    """Measure so many rounds, and write the middle one."""
+async def measure(database: str) -> None:
+    """Measure so many rounds on a database, and write the middle one."""
     ratios: list[tuple[float, float, float]] = []
     for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory(prefix="warnsvc-kannel-bench-") as folder:
-            async with _opened(Path(folder)) as (opened, kannel):
+        with (
+            tempfile.TemporaryDirectory(prefix="warnsvc-kannel-bench-") as folder,
+            houses.database(database) as url,
+        ):
+            async with _opened(Path(folder), url) as (opened, kannel):
                 before = await _bare(opened)
                 ours = await _ours(opened)
                 after = await _bare(opened)
@@ -48,7 +53,7 @@ async def measure() -> None:
         print(f"{ours:,.0f}/s durable ÷ {bare:,.0f}/s bare = {ours / bare:.2f}", flush=True)
     ratio, ours, bare = sorted(ratios)[len(ratios) // 2]
     write_figures(
-        "kannel_rate",
+        f"kannel_rate_{database}",
         {
             "messages": MESSAGES,
             "ours_per_second": round(ours),
@@ -60,9 +65,8 @@ async def measure() -> None:
 
 
 @asynccontextmanager
-async def _opened(folder: Path) -> AsyncIterator[tuple[House, Kannel]]:
-    """Open a house on SQLite whose SMS go through a Kannel with the fake line."""
-    url = f"sqlite:///{folder}/bench.sqlite3"
+async def _opened(folder: Path, url: str) -> AsyncIterator[tuple[House, Kannel]]:
+    """Open a house on an empty database whose SMS go through a Kannel with the fake line."""
     async with open_kannel(folder, "http://127.0.0.1:1/unused") as kannel:
         await kannel.start()
         await upgrade(url)
@@ -122,7 +126,15 @@ async def _bare(opened: House) -> float:
         return MESSAGES / (time.perf_counter() - begun)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure on the database that is named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.kannel", description=__doc__)
+    parser.add_argument("--database", choices=houses.DATABASES, default="sqlite")
+    given = parser.parse_args()
     if reason := why_not():
         raise SystemExit(reason)
-    asyncio.run(measure())
+    asyncio.run(measure(given.database))
+
+
+if __name__ == "__main__":
+    main()

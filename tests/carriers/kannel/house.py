@@ -1,6 +1,6 @@
 """The whole service before a real Kannel: people, texts, receipts, replies, and what is broken.
 
-    async with open_house(5_000, line="smpp") as house:
+    async with open_house(5_000, line="smpp", database="postgresql") as house:
         await house.release()
         house.start()
         … kill something …
@@ -188,10 +188,12 @@ def _number(contact: Contact) -> tuple[Number, ...]:
 
 
 @asynccontextmanager
-async def open_house(people: int, *, line: str = "smpp", **options: Any) -> AsyncIterator[House]:
-    """Open a service on SQLite whose only carrier is a Kannel with such a line."""
+async def open_house(
+    people: int, *, line: str = "smpp", database: str = "sqlite", **options: Any
+) -> AsyncIterator[House]:
+    """Open a service on a database that syncs, whose only carrier is a Kannel with such a line."""
     with tempfile.TemporaryDirectory(prefix="warnsvc-kannel-") as folder:
-        async with open_rig("sqlite", **options) as rig:
+        async with open_rig(database, **options) as rig:
             get_url = _inbound_address(f"http://127.0.0.1:{rig.port}")
             phones = ("--reply", REPLY, "--reply-every", str(REPLY_EVERY))
             async with open_kannel(Path(folder), get_url, line=line, smsc=phones) as kannel:

@@ -8,18 +8,22 @@ from tests.carriers.kannel.house import House, open_house, write_figures
 from tests.carriers.kannel.kannel import LINE_WINDOW
 
 PEOPLE = 5_000
+BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 
 
+@BOTH
 @pytest.mark.parametrize("line", ["fake", "smpp"])
-async def test_five_thousand_texts_ten_thousand_receipts_and_a_thousand_replies(line: str) -> None:
-    async with open_house(PEOPLE, line=line) as house:
+async def test_five_thousand_texts_ten_thousand_receipts_and_a_thousand_replies(
+    line: str, database: str
+) -> None:
+    async with open_house(PEOPLE, line=line, database=database) as house:
         await house.release()
 
         house.start()
         await house.until_settled(receipts=2 * PEOPLE)
 
         result = await house.result()
-        write_figures(f"kannel_{line}", result)
+        write_figures(f"kannel_{line}_{database}", result)
         assert house.kannel.copies().keys() == house.numbers
         assert (result.lost, result.doubled) == (0, 0)
         assert result.receipts == 2 * PEOPLE
@@ -50,9 +54,12 @@ async def test_a_line_that_ends_half_way_and_comes_back_loses_and_doubles_nothin
         assert await wrong_ones(house) == 0
 
 
-async def test_an_smsc_killed_half_way_loses_nothing_and_doubles_what_was_unconfirmed() -> None:
+@BOTH
+async def test_an_smsc_killed_half_way_loses_nothing_and_doubles_what_was_unconfirmed(
+    database: str,
+) -> None:
     """Kannel cannot know of the last few whether the SMSC took them, and sends them again."""
-    async with open_house(PEOPLE) as house:
+    async with open_house(PEOPLE, database=database) as house:
         await house.release()
         house.start()
         await house.until_taken(PEOPLE // 3)
@@ -64,7 +71,7 @@ async def test_an_smsc_killed_half_way_loses_nothing_and_doubles_what_was_unconf
         await house.until_settled(receipts=2 * PEOPLE)
 
         result = await house.result()
-        write_figures("kannel_smsc_killed", result)
+        write_figures(f"kannel_smsc_killed_{database}", result)
         assert at_kill < PEOPLE, "it was too late for a kill half-way"
         assert result.lost == 0
         assert result.doubled <= LINE_WINDOW
