@@ -49,6 +49,8 @@ class Copy:
     request: SendRequest
     at: float
     events: list[ReceiptEvent] = field(default_factory=list)
+    waits: bool = False
+    """In the carrier's queue: nobody's phone rings yet."""
 
 
 class Carrier:
@@ -66,6 +68,7 @@ class Carrier:
             per_second=plan.per_second,
             batch_max=plan.batch_max if kind is ChannelKind.SMS else 1,
             lines=30 if kind is ChannelKind.VOICE else 0,
+            can_cancel=plan.cancels and kind is ChannelKind.VOICE,
             can_lookup=not {kind.value, name}.isdisjoint(plan.lookups),
             per_callee=_limits(plan, name),
         )
@@ -162,10 +165,36 @@ class Carrier:
         self._serial += 1
         copy = Copy(f"{self.short.upper()}{self._serial}", request, self.world.now())
         self.copies.setdefault(request.token, []).append(copy)
-        reply = self.world.people.gets(self, copy)
+        reply = "" if self._queued(copy) else self.world.people.gets(self, copy)
         if outcome.kind is not OutcomeKind.ACCEPTED:
             return outcome
         return SendOutcome(kind=OutcomeKind.ACCEPTED, reference=copy.sid, answer=reply)
+
+    def _queued(self, copy: Copy) -> bool:
+        queue = self.fault("queues") if self.kind is ChannelKind.VOICE else None
+        if queue is not None:
+            copy.waits = True
+            left = queue.ends - self.world.now() + self.random.uniform(0.0, 6.0)
+            self.world.later(left, self._begins, copy)
+        return copy.waits
+
+    def _begins(self, copy: Copy) -> None:
+        if copy.waits:
+            copy.waits = False
+            self.world.people.gets(self, copy)
+
+    def take_back(self, reference: str) -> "asyncio.Future[bool]":
+        """Take a call out of the queue; what has begun goes on."""
+        answer: asyncio.Future[bool] = self.world.loop.create_future()
+        self.world.later(0.1, self._takes_back, reference, answer)
+        return answer
+
+    def _takes_back(self, reference: str, answer: "asyncio.Future[bool]") -> None:
+        (copy,) = [c for copies in self.copies.values() for c in copies if c.sid == reference]
+        if was_waiting := copy.waits:
+            copy.waits = False
+            self.says(copy, ReceiptWord.UNDELIVERED, 0.2, ErrorClass.OTHER)
+        self.world.later(0.1, _answer, answer, was_waiting)
 
     # Receipts ----------------------------------------------------------------------------------
 
@@ -324,8 +353,11 @@ class Wire(FakeChannel):
         return seen
 
     async def cancel(self, reference: str, *, live: bool) -> bool:
-        self._life.fence()
-        return False
+        self._life.point("cancel.before")
+        self._carrier.world.asks_back(self._life, self._carrier, reference, live=live)
+        stopped = await self._carrier.take_back(reference)
+        self._life.point("cancel.after")
+        return stopped
 
 
 def _limits(plan: Plan, name: str) -> tuple[PerCalleeLimit, ...]:

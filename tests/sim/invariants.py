@@ -2,6 +2,7 @@
 
     @at_commit   sees every commit as it becomes durable      (S)
     @at_start    sees every request as it leaves a process     (S)
+    @at_recall   sees every call that a process asks back       (S)
     @at_log      sees every event that is logged               (S)
     @at_end      sees the database when everything has come to rest   (E)
 
@@ -48,6 +49,7 @@ class Watch:
     their reason may pass."""
     took: dict[int, set[str]] = field(default_factory=dict)
     """Call → the carriers that took it, or may have, and have not said that it was in vain."""
+    asked_back: Counter[int] = field(default_factory=Counter)
     unknown_since: dict[int, float] = field(default_factory=dict)
     over: dict[int, float] = field(default_factory=dict)
     """Callout → since when nobody wants to call him."""
@@ -73,13 +75,24 @@ class Start:
     bulletin: Row
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that a process asks its carrier to take back."""
+
+    attempt: Row
+    bulletin: Row
+    live: bool
+
+
 Commit = Callable[["World", Step], Faults]
 Starting = Callable[["World", Start], Faults]
+Asking = Callable[["World", Asked], Faults]
 Logged = Callable[["World", str, dict[str, Any]], Faults]
 Ended = Callable[["World", story.World], Faults]
 
 COMMIT: list[tuple[int, frozenset[str], Commit]] = []
 START: list[tuple[int, Starting]] = []
+RECALL: list[tuple[int, Asking]] = []
 LOG: list[tuple[int, Logged]] = []
 END: list[tuple[int, Ended]] = []
 
@@ -99,6 +112,16 @@ def at_start(number: int) -> Callable[[Starting], Starting]:
 
     def register(check: Starting) -> Starting:
         START.append((number, check))
+        return check
+
+    return register
+
+
+def at_recall(number: int) -> Callable[[Asking], Asking]:
+    """Check every call that is asked back."""
+
+    def register(check: Asking) -> Asking:
+        RECALL.append((number, check))
         return check
 
     return register
@@ -169,6 +192,21 @@ def at_a_start(
             yield number, fault
 
 
+def at_a_recall(
+    world: "World", carrier: "Carrier", reference: str, *, live: bool
+) -> Iterator[tuple[int, str]]:
+    """What is wrong with asking a call back."""
+    known = (a for a in world.mirror.attempt.values() if a.carrier == carrier.name)
+    attempt = next((a for a in known if a.reference == reference), None)
+    if attempt is None:
+        yield 32, f"{reference} is asked back and is nobody's"
+        return
+    asked = Asked(attempt, world.mirror.bulletin[attempt.bulletin_id], live)
+    for number, check in RECALL:
+        for fault in check(world, asked):
+            yield number, fault
+
+
 def at_a_log(world: "World", method: str, event: dict[str, Any]) -> Iterator[tuple[int, str]]:
     """What is wrong with something logged."""
     for number, check in LOG:
@@ -185,5 +223,5 @@ def at_the_end(world: "World", end: story.World) -> Iterator[tuple[int, str]]:
 
 def numbers() -> set[int]:
     """Which invariants have a function here."""
-    registered: list[tuple[Any, ...]] = [*COMMIT, *START, *LOG, *END]
+    registered: list[tuple[Any, ...]] = [*COMMIT, *START, *RECALL, *LOG, *END]
     return {number for number, *_ in registered}

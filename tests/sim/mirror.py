@@ -26,7 +26,7 @@ COLUMNS: dict[str, str] = {
     "message": "id bulletin_id language text",
     "attempt": "id bulletin_id contact_id callout_id tier channel number purpose address"
     " message_id priority state due_at valid_until lease_owner lease_until send_count sent_at carrier"
-    " refused_by receipt_due_at",
+    " reference refused_by receipt_due_at recalled_at",
     "inbound": "id kind carrier dedupe_key attempt_id fact_json state",
     "circuit": "name state",
     "pace": "name next_at",

@@ -556,6 +556,30 @@ MUTANTS: tuple[Mutant, ...] = (
         ("routes",),
     ),
     Mutant(
+        "asked_back_again",
+        "that a call was asked back is not written down",
+        _edit("outbox.recall:_recall", "SET recalled_at = $2", "SET ended_at = $2"),
+        ("queues",),
+    ),
+    Mutant(
+        "hung_up_for_being_late",
+        "a call that is only late is ended while somebody listens to it",
+        _edit("outbox.recall:_take_back", "live=reason.live", "live=True"),
+        ("queues",),
+    ),
+    Mutant(
+        "last_call_taken_back",
+        "the last call to somebody who is silent is taken back",
+        _edit("outbox.recall:_found", "reason.calls,", "reason.calls.replace('n.id >', 'n.id <>'),"),
+        ("queues",),
+    ),
+    Mutant(
+        "taken_back_in_time",
+        "a call is taken back while it is valid",
+        _edit("outbox.recall:_found", "reason.calls,", "reason.calls.replace('until <=', 'until >'),"),
+        ("queues",),
+    ),
+    Mutant(
         "silence_passed_on_quietly",
         "the ledger does not say whose silence it was",
         _edit("service.unknown:_resolve", "if one.refused_by is not None", "if one.refused_by == ''"),

@@ -19,7 +19,8 @@ class Fault:
 
     Sends: `throttle`, `refuse`, `lost_request`, `lost_answer`, `down`, `broken` (5xx; it may have
     been taken), `slow`. Receipts: `no_receipts`, `twice`, `reorder`, `early`, `late`, `fails`;
-    `blocked`: taken, and then not brought, for a reason of the carrier's own. Look-ups: `mute`.
+    `blocked`: taken, and then not brought, for a reason of the carrier's own; `queues`: calls that
+    are taken wait until it is over. Look-ups: `mute`.
     `channel`: a kind, the name of one of several carriers of it, or all.
     `database` (channel: none): `away`, nothing begins; `commit`, it fails and is
     rolled back; `unsure`, it is durable and reported as failed.
@@ -99,6 +100,8 @@ class Plan:
     """From here on carriers behave, nobody crashes and no officer acts."""
     lookups: tuple[str, ...] = (SMS, VOICE, WEBHOOK)
     """The channels whose carriers can be asked what became of a send."""
+    cancels: bool = False
+    """Whether carriers take back calls that wait in their queues."""
     per_second: float = 50.0
     several: tuple[str, ...] = ()
     """The channels that have two carriers, tried in their order."""

@@ -326,6 +326,22 @@ def _silence(chance: random.Random, plan: Plan) -> Plan:
     return replace(plan, faults=(replace(lost, kind="lost_request", begins=0.0, detail=""),))
 
 
+def _queues(chance: random.Random, plan: Plan) -> Plan:
+    """Calls wait in their carrier's queue past their windows, and it can take them back."""
+    begins = chance.choice((0.0, 0.0, round(chance.uniform(0, 20), 1)))
+    ends = round(begins + chance.uniform(20, 90), 1)
+    queue = Fault("queues", VOICE, begins, ends, chance.choice((0.5, 1.0, 1.0)))
+    plan = replace(
+        _calm(chance, plan),
+        cancels=True,
+        faults=(queue, *(_faults(chance, _TELLING, 2) if chance.random() < 0.4 else ())),
+        lookups=_lookups(chance),
+        crashes=_crashes(chance, 2) if chance.random() < 0.3 else (),
+        acts=_acts(chance, ("lift", "second", "click", "hand"), 2) if chance.random() < 0.5 else (),
+    )
+    return _with_a_second_worker(chance, plan) if chance.random() < 0.3 else plan
+
+
 def _mood(chance: random.Random, carrier: str) -> Fault:
     begins = chance.choice((0.0, 0.0, round(chance.uniform(0, 55), 1)))
     fault = replace(
@@ -367,6 +383,9 @@ _SCENARIOS: dict[str, Callable[[random.Random, Plan], Plan]] = {
     "routes": _routes,
     "batches": _batches,
     "silence": _silence,
+
+
+    "queues": _queues,
 }
 
 

@@ -32,6 +32,7 @@ _PLAIN: tuple[tuple[str, Any], ...] = (
     ("per_second", 50.0),
     ("receipt_seconds", 0),
     ("callee_seconds", 0),
+    ("cancels", False),
     ("lookups", Plan(scenario="", seed=0).lookups),
     ("colour", "red"),
 )

@@ -33,6 +33,7 @@ from tests.fakes.invariant import _read
 from tests.sim import (
     invariants,
     invariants_ledger,
+    invariants_recall,
     invariants_route,
     invariants_send,
     invariants_tier,
@@ -62,6 +63,7 @@ INVARIANTS = (
     invariants_tier,
     invariants_send,
     invariants_route,
+    invariants_recall,
     invariants_word,
     invariants_ledger,
 )
@@ -402,6 +404,8 @@ class World:
         self.crashes += 1
         self.note("crash", life.owner, where)
         life.die()
+        if self._writing is not None:
+            self._writing.free(life)  # who waited behind it goes on, as behind PostgreSQL's locks
         self._note_up()
         self.later(down, self.start, life.worker)
 
@@ -484,6 +488,13 @@ class World:
         attempt_id = life.ctx.read_token("attempt", request.token)
         self.note(life.owner, "sends", carrier.short, attempt_id)
         for number, fault in invariants.at_a_start(self, life, carrier, request, attempt_id):
+            self.fail(number, fault)
+        life.fence()
+
+    def asks_back(self, life: Life, carrier: Carrier, reference: str, *, live: bool) -> None:
+        """A process asks a carrier to take a call back."""
+        self.note(life.owner, "asks back", carrier.short, reference, live)
+        for number, fault in invariants.at_a_recall(self, carrier, reference, live=live):
             self.fail(number, fault)
         life.fence()
 
