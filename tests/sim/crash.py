@@ -128,9 +128,12 @@ class SimLoop(VirtualLoop):
     def _end(self) -> None:
         """Throw away what is left, without a goodbye. All lives are dead by now."""
         self.before_jump = None
-        for task in {*self._buried, *asyncio.all_tasks(self)}:
-            task._log_destroy_pending = False
-            _close(task.get_coro())
+        gone: set[asyncio.Task[Any]] = set()
+        while left := {*self._buried, *asyncio.all_tasks(self)} - gone:
+            for task in left:  # one that is closed may begin another, to tidy up after itself
+                task._log_destroy_pending = False
+                _close(task.get_coro())
+            gone |= left
         self._ready.clear()
         self._scheduled.clear()
         self._batch, self._buried = [], []
