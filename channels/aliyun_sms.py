@@ -66,6 +66,8 @@ CHINA: Final = timezone(timedelta(hours=8))
 PAGE_SIZE: Final = 50
 PAGES_MAX: Final = 4
 """A phone gets at most fifty of one template a day; four pages hold those of several templates."""
+TOTAL_DIGITS_MAX: Final = 9
+"""Nobody was sent more; Python refuses to read a number of thousands of digits."""
 MIDNIGHT: Final = timedelta(minutes=5)
 """A send so close to midnight may be filed under the next day."""
 SETTLE_SECONDS: Final = 60.0
@@ -237,7 +239,7 @@ class AliyunSms(PlainChannel):
                 return [_looked_up(row, inquiry) for row in mine]
             seen += len(rows)
             total = str(answer.said.get("TotalCount", ""))
-            if total.isdecimal() and seen >= int(total):
+            if total.isdecimal() and len(total) <= TOTAL_DIGITS_MAX and seen >= int(total):
                 return []
             if not rows:
                 break

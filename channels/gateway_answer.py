@@ -9,11 +9,11 @@ The reading that loses nothing is always the default: an answer that nobody unde
 not refused. It never raises for what a gateway says.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from channels import segment
 from channels.base import OutcomeKind, SendOutcome
 from channels.errors import (
     ChannelError,
@@ -25,7 +25,7 @@ from channels.errors import (
 )
 from channels.gateway_profile import AnswerRule, Finder, Meaning, Means
 from channels.gateway_template import find, spelt
-from channels.http_client import retry_after_seconds
+from channels.http_client import parse_json, retry_after_seconds
 
 CODE_CHARS_MAX = 100
 REASON_CHARS_MAX = 200
@@ -84,10 +84,7 @@ class Answer:
         """Return the JSON that was answered; None when it is none."""
         if not self._read:
             self._read = True
-            try:
-                self._document = json.loads(self._text)
-            except ValueError:
-                self._document = None
+            self._document = parse_json(self._text)
         return self._document
 
 
@@ -118,7 +115,7 @@ def read_answer(
     return SendOutcome(
         kind=OutcomeKind.ACCEPTED,
         reference=ident or str(values["token"]),
-        parts=_whole(answer.found(rule.parts)) or values["parts"],
+        parts=segment.parts_told(answer.found(rule.parts)) or values["parts"],
     )
 
 
@@ -178,7 +175,3 @@ def _pause(answer: Answer, rule: AnswerRule, headers: Mapping[str, str], now: da
     if said:
         return retry_after_seconds({"Retry-After": said}, now)
     return retry_after_seconds(headers, now) if "Retry-After" in headers else rule.retry_seconds
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() else 0

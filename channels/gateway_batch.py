@@ -9,7 +9,6 @@ took nothing, and one wrong number may be why: then nobody is blamed, and fewer 
 without an answer leaves each of its messages in doubt. It sends nothing.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +21,7 @@ from channels.gateway_answer import read_answer, read_records
 from channels.gateway_profile import BatchRule, Profile, Sharing
 from channels.gateway_request import Built, build, filled
 from channels.gateway_send_rules import MESSAGES_NAME, NUMBER_NAMES, names_of
-from channels.gateway_template import find, spelt
+from channels.gateway_template import find, spelt, written
 from channels.http_client import outcome_of
 
 _OF_THE_REQUEST = frozenset({"signature", "body"})
@@ -115,7 +114,7 @@ def _read_record(profile: Profile, member: Member, record: Any, said: Said) -> S
     """Read a record as the answer to its message. It never raises: the others are not to blame."""
     if record is None:  # the request was taken: perhaps this one too
         return outcome_of(OutcomeUnknown("there is no word of it in the answer"))
-    body = json.dumps(record).encode()
+    body = written(record).encode("utf-8", "surrogatepass")
     try:
         return _read(profile, member, replace(said, body=body, charset="utf-8"))
     except ChannelError as fault:

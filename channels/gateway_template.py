@@ -99,4 +99,12 @@ def spelt(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else written(value)
+
+
+def written(value: Any) -> str:
+    """Return a value as JSON; "" for what is nested deeper than we can follow."""
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    except RecursionError:
+        return ""

@@ -168,7 +168,7 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes | str) -> Any:
     """Return what JSON says, or None when it is none, or is nested to bring us down."""
     try:
         return json.loads(body)

@@ -20,6 +20,9 @@ _BASIC = frozenset(
 _EXTENDED = frozenset("\f^{}\\[~]|€")
 _GSM = _BASIC | _EXTENDED
 
+PARTS_MAX = 255
+"""The header that joins parts has one byte for how many there are (3GPP TS 23.040)."""
+
 CACHED_TEXTS_MAX = 512
 """One warning has few texts and many readers; more than this are counted again."""
 
@@ -62,6 +65,13 @@ def count(text: str) -> SmsSize:
     return SmsSize(
         encoding=encoding, characters=len(text), units=units, parts=parts, left_in_part=left
     )
+
+
+def parts_told(said: str) -> int:
+    """Return the parts that a carrier says it counted; 0 for what can be no count of parts."""
+    if not (said.isascii() and said.isdecimal() and len(said) <= len(str(PARTS_MAX))):
+        return 0
+    return int(said) if int(said) <= PARTS_MAX else 0
 
 
 def _cost(character: str, encoding: Encoding) -> int:

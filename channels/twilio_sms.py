@@ -160,8 +160,7 @@ class TwilioSms(TwilioChannel):
                 error_class=failure_class(message.error_code),
             )
         # A messaging service says 0 parts until it has chosen a sender.
-        told = str(message.num_segments or "")
-        parts = int(told) if told.isdecimal() else 0
+        parts = segment.parts_told(str(message.num_segments or ""))
         return self.accepted(message.sid, parts or segment.count(request.text).parts)
 
     async def cancel(self, reference: str, *, live: bool) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.segment import Encoding, SmsSize, count
+from channels.segment import PARTS_MAX, Encoding, SmsSize, count, parts_told
 
 GSM, UCS = Encoding.GSM7, Encoding.UCS2
 
@@ -90,3 +90,10 @@ def test_a_longer_text_never_needs_fewer_parts(text: str, more: str) -> None:
 def test_ucs2_units_are_utf16_code_units(text: str) -> None:
     size = count("水" + text)
     assert size.units == len(("水" + text).encode("utf-16-le", "surrogatepass")) // 2
+
+
+def test_a_carriers_count_of_parts_is_believed_where_it_can_be_one() -> None:
+    assert [parts_told(said) for said in ("1", "7", str(PARTS_MAX))] == [1, 7, PARTS_MAX]
+
+    for said in ("", "0", "-1", "2.0", "many", "３", str(PARTS_MAX + 1), "1" + "0" * 30, "9" * 5_000):
+        assert parts_told(said) == 0

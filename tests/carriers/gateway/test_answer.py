@@ -54,6 +54,11 @@ ANSWERS = {
     "JSON, an array": ("json", 200, "[1]", U, E.AMBIGUOUS, "200"),
     "JSON, 429 without a word": ("json", 429, "", T, E.THROTTLED, "429"),
     "JSON, bytes that are no text": ("json", 200, b"\xff\xfe", U, E.AMBIGUOUS, "200"),
+    "JSON, lists that never end": ("json", 200, "[" * 60_000, U, E.AMBIGUOUS, "200"),
+    "JSON, objects that never end": ("json", 200, '{"id":' * 20_000, U, E.AMBIGUOUS, "200"),
+    "JSON, an id of five thousand digits": (
+        "json", 200, '{"id":' + "9" * 5_000 + "}", U, E.AMBIGUOUS, "200",
+    ),
 }  # fmt: skip
 
 
@@ -93,9 +98,30 @@ def test_a_pause_is_the_gateways_within_bounds(
     assert (outcome.kind, outcome.retry_after) == (T, seconds)
 
 
-def test_the_parts_that_were_counted_go_before_ours() -> None:
-    assert read("json", 202, '{"id":"m1","parts":3}').parts == 3
-    assert read("json", 202, '{"id":"m1","parts":"many"}').parts == 2
+@pytest.mark.parametrize(
+    ("counted", "parts"),
+    [
+        ("3", 3),
+        ("255", 255),
+        ('"many"', 2),
+        ("-1", 2),
+        ("256", 2),
+        ("1" + "0" * 30, 2),
+        ('"' + "9" * 5_000 + '"', 2),
+        ('"３"', 2),
+    ],
+)
+def test_the_parts_that_were_counted_go_before_ours_where_they_can_be_true(
+    counted: str, parts: int
+) -> None:
+    assert read("json", 202, f'{{"id":"m1","parts":{counted}}}').parts == parts
+
+
+def test_whatever_depth_is_too_deep_to_read_or_to_write_is_no_error_of_ours() -> None:
+    for depth in range(800, 1_000):
+        body = f'{{"id":{"[" * depth}{"]" * depth}}}'
+
+        assert read("json", 200, body).kind in (A, U)
 
 
 def read(

@@ -318,6 +318,15 @@ async def test_an_estimate_is_a_part_a_second_for_one_number(sms: SmsRig) -> Non
     assert (estimate.parts, estimate.seconds / 60) == (3, 100.0)  # carriers.md §0.6
 
 
+async def test_a_count_of_parts_that_cannot_be_is_no_error_of_ours(sms: SmsRig) -> None:
+    shown = sms.server._shown
+    sms.server._shown = lambda record: {**shown(record), "num_segments": "9" * 5_000}  # type: ignore[method-assign]
+
+    outcome = await sms.channel.send(request_for(sms))
+
+    assert (outcome.kind, outcome.parts) == (OutcomeKind.ACCEPTED, 1)
+
+
 async def test_a_failure_at_once_is_no_acceptance(sms: SmsRig) -> None:
 
     shown = sms.server._shown
