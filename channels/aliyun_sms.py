@@ -13,7 +13,6 @@ to which of our texts; it is matched by number. The code `OK` means queued, no m
 Source: carriers.md §4.1 and the API reference of 2017-05-25.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -49,6 +48,7 @@ from channels.base import (
 from channels.clock import Clock, utc_now
 from channels.errors import ChannelError, ErrorClass, PermanentFailure
 from channels.http_client import TimeLimits, outcome_of
+from channels.repeat import fingerprint
 
 log = structlog.get_logger(__name__)
 
@@ -185,7 +185,8 @@ class AliyunSms(PlainChannel):
 
     def parse_inbound(self, request: CallbackRequest) -> list[InboundEvent]:
         """Read a batch of replies; reports in it give nothing. Raises SignatureInvalid …"""
-        return [_reply(one) for one in self._gate.objects(request) if _is_reply(one)]
+        now = self._clock()
+        return [_reply(one, now) for one in self._gate.objects(request) if _is_reply(one)]
 
     def reply(self, request: CallbackRequest, words: SendRequest | None) -> CallbackReply:
         """The provider wants to read a zero."""
@@ -296,20 +297,20 @@ def _word(*, arrived: bool, token: str, code: str) -> ReceiptEvent:
     )
 
 
-def _reply(one: Mapping[str, Any]) -> InboundEvent:
+def _reply(one: Mapping[str, Any], now: datetime) -> InboundEvent:
     """Nothing in a reply is so broken that it is thrown away: somebody may need help."""
     return InboundEvent(
         sender=international(one.get("phone_number")),
         text=str(one.get("content") or ""),
-        dedupe_key=str(one.get("sequence_id") or "") or _fingerprint(one),
+        dedupe_key=str(one.get("sequence_id") or "") or _fingerprint(one, now),
         recipient=str(one.get("dest_code") or ""),
         happened_at=instant(one.get("send_time")),
     )
 
 
-def _fingerprint(one: Mapping[str, Any]) -> str:
-    parts = (str(one.get(key, "")) for key in ("phone_number", "dest_code", "send_time", "content"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+def _fingerprint(one: Mapping[str, Any], now: datetime) -> str:
+    words = (str(one.get(key, "")) for key in ("phone_number", "dest_code", "send_time", "content"))
+    return fingerprint(*words, at=instant(one.get("send_time")), received_at=now)
 
 
 def _days(sent_at: datetime) -> list[str]:

@@ -131,7 +131,7 @@ class HttpGateway(PlainChannel):
         check_account(self._profile, self._account)
         self._allowed = read_networks(allow_from)
         self._clock = clock
-        self._reader = CallbackReader(self._profile, channel=name)
+        self._reader = CallbackReader(self._profile, channel=name, clock=clock)
         self._client = HttpClient(
             limits=limits,
             headers={

@@ -9,8 +9,6 @@ event with the record as its text, for a human, and a receipt that cannot be rea
 its numbers. It checks no proof (`gateway_proof` does) and decides nothing.
 """
 
-import hashlib
-import json
 from datetime import datetime
 
 import structlog
@@ -22,11 +20,13 @@ from channels.base import (
     ReceiptEvent,
     ReceiptWord,
 )
+from channels.clock import Clock
 from channels.errors import ErrorClass
-from channels.gateway_profile import InboundRule, Profile, ReceiptRule, RecordRule, Said
+from channels.gateway_profile import InboundRule, Profile, ReceiptRule, RecordRule, Said, TimeRule
 from channels.gateway_record import Record, decoded, has_all, instant_of, records_of, text_of
 from channels.gateway_request import international
-from channels.gateway_template import find
+from channels.gateway_template import find, written
+from channels.repeat import fingerprint
 
 log = structlog.get_logger(__name__)
 
@@ -38,11 +38,14 @@ ANY_WORD = "*"
 class CallbackReader:
     """Reads callbacks as one profile describes them, for one channel."""
 
-    def __init__(self, profile: Profile, *, channel: str) -> None:
+    def __init__(self, profile: Profile, *, channel: str, clock: Clock) -> None:
         self._profile = profile
         self._channel = channel
         self._receipts = profile.receipts
         self._inbound = profile.inbound
+        self._clock = clock
+        self._timeless: set[str] = set()
+        """Fields in which a time was found that is none; each is told once."""
 
     def receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Return the receipts in a callback; one with replies gives an empty list."""
@@ -94,7 +97,7 @@ class CallbackReader:
             reference=reference,
             error_class=error_class,
             code=(code or theirs) if error_class is not None else "",
-            happened_at=instant_of(rule.record.time, record),
+            happened_at=self._time(rule.record.time, record),
         )
 
     # ----------------------------------------------------------------------------------- records
@@ -152,12 +155,12 @@ class CallbackReader:
         sender = self._number(self._required(record, rule.sender))
         recipient = text_of(find(record, rule.recipient)) if rule.recipient else ""
         text = decoded(text_of(find(record, rule.text)), rule.text_form)[:TEXT_CHARS_MAX]
-        happened_at = instant_of(rule.record.time, record)
+        happened_at = self._time(rule.record.time, record)
         return InboundEvent(
             sender=sender,
             text=text,
             dedupe_key=_key(rule.record, record, "")
-            or _hashed(sender, recipient, text, happened_at),
+            or fingerprint(sender, recipient, text, at=happened_at, received_at=self._clock()),
             token=text_of(find(record, rule.token_field)) if rule.token_field else "",
             recipient=recipient,
             happened_at=happened_at,
@@ -167,11 +170,27 @@ class CallbackReader:
         try:
             return self._reply(rule, record)
         except CallbackMalformed:
-            remains = json.dumps(record, ensure_ascii=False, sort_keys=True)
+            remains = written(record) or ", ".join(record)
             log.error("gateway.reply_unreadable", channel=self._channel)
             return InboundEvent(
-                sender="", text=remains[:TEXT_CHARS_MAX], dedupe_key=_hashed("", "", remains, None)
+                sender="",
+                text=remains[:TEXT_CHARS_MAX],
+                dedupe_key=fingerprint(remains, at=None, received_at=self._clock()),
             )
+
+    def _time(self, rule: TimeRule | None, record: Record) -> datetime | None:
+        at = instant_of(rule, record)
+        if rule is None or at is not None or rule.field in self._timeless:
+            return at
+        if text_of(find(record, rule.field)):
+            self._timeless.add(rule.field)
+            log.error(
+                "gateway.time_unreadable",
+                channel=self._channel,
+                field=rule.field,
+                wanted=rule.form,
+            )
+        return None
 
     def _number(self, given: str) -> str:
         return international(given, self._profile.country, self._profile.national_digits)
@@ -191,13 +210,14 @@ def _records_or_none(rule: RecordRule, request: CallbackRequest) -> list[Record]
 
 
 def _key(rule: RecordRule, record: Record, token: str) -> str:
-    """Return what tells repeats of an event; "" when the profile or the record does not say."""
+    """Return what tells repeats of an event; "" when the profile or the record does not say all
+    of it: half of it may be everybody's."""
     if rule.key is None:
         return ""
     values = {name: text_of(find(record, name)) for name in rule.key.names}
     if "token" in rule.key.names:
         values["token"] = token
-    return rule.key.render(values) if any(values.values()) else ""
+    return rule.key.render(values) if all(values.values()) else ""
 
 
 def _rendered(rule: ReceiptRule, record: Record) -> str:
@@ -206,10 +226,3 @@ def _rendered(rule: ReceiptRule, record: Record) -> str:
     return rule.reference.render(
         {name: text_of(find(record, name)) for name in rule.reference.names}
     )
-
-
-def _hashed(sender: str, recipient: str, text: str, at: datetime | None) -> str:
-    """Without an id a repeat is what says the same in the same minute (carriers.md §5.6)."""
-    minute = at.strftime("%Y%m%d%H%M") if at is not None else ""
-    joined = f"{sender}\n{recipient}\n{minute}\n{text}"
-    return f"sha256:{hashlib.sha256(joined.encode('utf-8', 'surrogatepass')).hexdigest()}"

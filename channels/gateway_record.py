@@ -11,14 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-import structlog
-
 from channels import signature
 from channels.base import CallbackMalformed, CallbackRequest
 from channels.gateway_profile import Encoding, RecordRule, TextForm, TimeRule
 from channels.gateway_template import find, spelt
-
-log = structlog.get_logger(__name__)
 
 RECORDS_MAX = 1_000
 """Records in one callback: far more than any gateway batches, and than 64 kB hold."""
@@ -78,7 +74,8 @@ def has_all(record: Record, rule: RecordRule | None) -> bool:
 
 
 def instant_of(rule: TimeRule | None, record: Record) -> datetime | None:
-    """Return the gateway's time; None when it is not there: what it says counts without it too."""
+    """Return the gateway's time; None when it is not there or is none: what it says counts all the
+    same."""
     given = text_of(find(record, rule.field)) if rule is not None else ""
     if rule is None or not given:
         return None
@@ -93,7 +90,6 @@ def instant_of(rule: TimeRule | None, record: Record) -> datetime | None:
             case form:
                 found = datetime.strptime(given, form)  # noqa: DTZ007 - the zone is the profile's
     except (ValueError, OverflowError, OSError):
-        log.warning("gateway.time_unreadable", field=rule.field)
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=rule.zone)
 

@@ -320,6 +320,30 @@ async def test_a_reply_without_a_number_of_its_own_is_told_from_others_by_what_i
                 one(send_time="2025-07-11 14:04:00")}) == 4
 
 
+@pytest.mark.parametrize("stamp", ["", "1", "soon", "1970-01-01 08:00:00"])
+async def test_without_a_number_and_a_time_the_same_word_of_next_week_is_another_reply(
+    sms: AliyunSmsRig, stamp: str
+) -> None:
+    def one() -> str:
+        reply = {"phone_number": "13912345678", "content": "1", "send_time": stamp}
+        return str(sms.channel.parse_inbound(batch(sms, reply))[0].dedupe_key)
+
+    first = one()
+
+    assert one() == first
+    await sms.carrier.timeline.advance(7 * 86_400)
+    assert one() != first
+
+
+async def test_half_a_character_in_a_reply_is_no_error_of_ours(sms: AliyunSmsRig) -> None:
+    (event,) = sms.channel.parse_inbound(
+        batch(sms, {"phone_number": "13912345678", "content": "1\ud83d"})
+    )
+
+    assert event.sender == "+8613912345678"
+    assert event.dedupe_key
+
+
 async def test_a_reply_of_which_half_is_missing_still_reaches_a_person(sms: AliyunSmsRig) -> None:
     (event,) = sms.channel.parse_inbound(batch(sms, {"content": "救命"}))
 

@@ -295,6 +295,73 @@ async def test_without_an_id_the_same_words_in_the_same_minute_are_one_reply(mas
     assert await reply("1") != first
 
 
+TIMES_THAT_ARE_NONE = {
+    "missing": None,
+    "empty": "",
+    "written in another way": "20250711140000",
+    "a word": "now",
+    "a clock that stands": "1970-01-01 00:00:00",
+    "a clock of last year": "2024-07-11 14:00:00",
+    "a clock of next year": "2026-07-11 14:00:00",
+}
+
+
+@pytest.mark.parametrize("stamp", TIMES_THAT_ARE_NONE.values(), ids=TIMES_THAT_ARE_NONE)
+async def test_without_an_id_and_a_time_the_same_word_of_next_week_is_another_reply(
+    mas: MasRig, stamp: str | None
+) -> None:
+    async def reply() -> str:
+        record = mas.far.reply_record("13912345678", "1", SENDER)
+        await mas.far.push([{**record, "sendTime": stamp}])
+        (event,) = mas.channel.parse_inbound(mas.door.take()[0])
+        assert (event.sender, event.text) == (PHONE, "1")
+        return event.dedupe_key
+
+    first = await reply()
+
+    assert await reply() == first, "brought twice at once, it is one"
+    mas.far.now += timedelta(days=7)
+    assert await reply() != first
+
+
+async def test_a_reply_that_a_carrier_brings_days_late_is_still_one(mas: MasRig) -> None:
+    record = mas.far.reply_record("13912345678", "1", SENDER)
+    keys = set()
+    for _ in range(3):
+        await mas.far.push([record])
+        (event,) = mas.channel.parse_inbound(mas.door.take()[0])
+        keys.add(event.dedupe_key)
+        mas.far.now += timedelta(days=2)
+
+    assert len(keys) == 1
+
+
+async def test_a_time_that_cannot_be_read_is_told_once(
+    mas: MasRig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = {**mas.far.reply_record("13912345678", "1", SENDER), "sendTime": "20250711140000"}
+    for _ in range(2):
+        await mas.far.push([record])
+        mas.channel.parse_inbound(mas.door.take()[0])
+
+    told = capsys.readouterr().out
+    assert told.count("gateway.time_unreadable") == 1
+    assert "mas-test" in told
+    assert "sendTime" in told
+
+
+async def test_half_an_id_is_none_and_everybodys_receipt_counts(gateway: JsonRig) -> None:
+    keys = set()
+    for n in range(3):
+        await gateway.channel.send(asked(gateway, f"tok-{n}"))
+        record = gateway.far.record(gateway.far.taken[n], "delivered")
+        await gateway.far.push(gateway.far.inbound_url, {**record, "id": None})
+        (event,) = gateway.channel.parse_receipts(gateway.door.take()[0])
+        keys.add(event.dedupe_key)
+
+    assert len(keys) == 3
+
+
 BODIES = {
     "no JSON": b"msgGroup=1&errorCode=DELIVRD",
     "a number": b"17",
