@@ -41,10 +41,10 @@ from channels.base import (
     SendRequest,
 )
 from channels.clock import Clock, utc_now
+from channels.country import codes
 from channels.errors import ChannelError
 from channels.gateway_account import (
     Account,
-    calling_codes,
     capabilities_of,
     check_account,
     read_values,
@@ -117,8 +117,8 @@ class HttpGateway(PlainChannel):
             read_profile(profile),
             batch_max=batch_max,
             per_second=per_second,
-            countries=calling_codes(countries),
-            inbound_countries=calling_codes(inbound_countries),
+            countries=codes(countries),
+            inbound_countries=codes(inbound_countries),
         )
         self._account = Account(
             channel=name,

@@ -3,7 +3,7 @@
 A fault is a sentence for the operator that names the parameter and never repeats a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from yarl import URL
@@ -30,11 +30,6 @@ class Account:
     def secret(self) -> str:
         """The secret in force; others are good for callbacks only, during a rotation."""
         return self.secrets[0] if self.secrets else ""
-
-
-def calling_codes(given: str | Iterable[str]) -> frozenset[str]:
-    words = given.replace(",", " ").split() if isinstance(given, str) else given
-    return frozenset(word.removeprefix("+") for word in words)
 
 
 def with_overrides(

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from channels.country import codes
 from channels.gateway_profile import Limits, Profile, Sharing
 from channels.gateway_rules import read_inbound, read_proof, read_receipts, read_reply
 from channels.gateway_send_rules import (
@@ -162,8 +163,15 @@ def _limits(table: Table | None) -> Limits:
         validity_seconds_min=table.whole("validity_seconds_min", plain.validity_seconds_min),
         validity_seconds_max=table.whole("validity_seconds_max", plain.validity_seconds_max),
         links_allowed=table.flag("links_allowed", plain.links_allowed),
-        countries=frozenset(table.texts("countries", ("*",))),
-        inbound_countries=frozenset(table.texts("inbound_countries", ())),
+        countries=_countries(table, "countries", ("*",)),
+        inbound_countries=_countries(table, "inbound_countries", ()),
     )
     table.done()
     return limits
+
+
+def _countries(table: Table, name: str, default: tuple[str, ...]) -> frozenset[str]:
+    try:
+        return codes(table.texts(name, default))
+    except ValueError as wrong:
+        raise table.fault(name, str(wrong)) from None

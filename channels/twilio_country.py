@@ -5,9 +5,12 @@ answer (carriers.md §0.1): no setting says otherwise, because a text that asks 
 cannot come is worse than none. It looks at no single number.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
+
+from channels.country import codes
+
+__all__ = ["ALL_BUT_CHINA", "CHINA", "TWO_WAY", "codes", "replies_from"]
 
 CHINA: Final = "86"
 
@@ -22,16 +25,6 @@ ALL_BUT_CHINA: Final = frozenset(
     {"1", "2", "3", "4", "5", "6", "7", "9"} | {f"8{digit}" for digit in "012345789"}
 )
 """What `*` means for replies, as beginnings of numbers: everything that is not 86."""
-
-
-def codes(given: str | Iterable[str]) -> frozenset[str]:
-    """Read country calling codes: a sequence, or words as settings can say them (`1 44, 61`)."""
-    words = re.split(r"[\s,]+", given.strip()) if isinstance(given, str) else list(given)
-    found = frozenset(word.lstrip("+") for word in words if word)
-    wrong = sorted(word for word in found if word != "*" and not word.isdecimal())
-    if wrong:
-        raise ValueError("countries are calling codes such as 44, or *")
-    return found
 
 
 def replies_from(given: str | Iterable[str]) -> frozenset[str]:

@@ -35,6 +35,7 @@ from channels.base import (
     SignatureInvalid,
 )
 from channels.clock import Clock, utc_now
+from channels.country import codes
 from channels.errors import ErrorClass, PermanentFailure
 from channels.http_client import TimeLimits
 from channels.twilio_channel import (
@@ -46,7 +47,7 @@ from channels.twilio_channel import (
     instant,
     sender_pace,
 )
-from channels.twilio_country import TWO_WAY, codes, replies_from
+from channels.twilio_country import TWO_WAY, replies_from
 from channels.twilio_error import failure_class
 from channels.twilio_signature import fields_of
 

@@ -33,6 +33,11 @@ MISTAKES = {
         'titel = "x"\ntitle = "Generic',
         "titel: there is no such field; perhaps title is meant",
     ),
+    "a country by its name": (
+        'inbound_countries = ["*"]',
+        'inbound_countries = ["China"]',
+        "limits.inbound_countries: countries are calling codes",
+    ),
     "a name that does not exist": (
         'to = "{to}"',
         'to = "{number}"',
@@ -164,6 +169,10 @@ PARAMETERS = {
     "a value it has no name for": ({"values": "ec=1"}, "has no ec"),
     "values that are no pairs": ({"values": "ec_name"}, "written like"),
     "a network that is none": ({"allow_from": "10.0.0.0/33"}, "addresses or networks"),
+    "a country by its name": ({"countries": "China"}, "calling codes such as 86"),
+    "a country by its letters": ({"inbound_countries": ["CN"]}, "calling codes such as 86"),
+    "digits nobody dials": ({"countries": "８６"}, "calling codes such as 86"),
+    "a plus sign alone": ({"countries": "+"}, "calling codes such as 86"),
     "a pace below zero": ({"per_second": -1.0}, "above 0"),
 }
 
