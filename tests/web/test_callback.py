@@ -136,13 +136,19 @@ async def test_a_forged_reply_is_refused_while_the_database_is_away_too(door: Do
     assert door.intake.spooled == 0
 
 
-async def test_a_body_that_is_too_long_is_not_read(door: Door) -> None:
+async def test_a_body_that_is_too_long_is_not_read_and_its_carrier_is_named(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
     answer = await door.client.post(PATH, data=b"x" * (BODY_BYTES_MAX + 1))
 
     assert answer.status == 413
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "too_long" in line]
+    assert "sim-sms" in told
 
 
-async def test_a_body_that_does_not_say_how_long_it_is_is_read_no_further(door: Door) -> None:
+async def test_a_body_that_does_not_say_how_long_it_is_is_read_no_further(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -155,6 +161,7 @@ async def test_a_body_that_does_not_say_how_long_it_is_is_read_no_further(door: 
     answer = await door.client.post(PATH, data=endless())
 
     assert answer.status == 413
+    assert "callback.too_long" in capsys.readouterr().out
     assert sent < 10_000 * 4_096
 
 

@@ -105,7 +105,7 @@ async def _take(request: web.Request, channel: Channel, token: str) -> web.Respo
     test_id = ctx.read_token(TEST, token) if token and attempt_id is None else None
     if token and attempt_id is None and test_id is None:
         raise web.HTTPNotFound
-    callback = _callback(ctx, request, await _body(request), token)
+    callback = _callback(ctx, request, await _body(request, channel.name), token)
     said = hear(ctx, channel, callback, about_test=test_id is not None)
     try:
         await request.app[INTAKE].accept(said.facts)
@@ -148,9 +148,9 @@ def _reply(channel: Channel, callback: CallbackRequest, words: SendRequest | Non
     )
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, carrier: str) -> bytes:
     if (request.content_length or 0) > BODY_BYTES_MAX:
-        raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, request.content_length or 0)
+        raise _too_long(carrier, request.content_length or 0)
     content = request.content
     if content.is_eof():  # it came with the headers, as nearly all do
         body = content.read_nowait(-1)
@@ -161,8 +161,14 @@ async def _body(request: web.Request) -> bytes:
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
     if len(body) > BODY_BYTES_MAX:
-        raise web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, len(body))
+        raise _too_long(carrier, len(body))
     return body
+
+
+def _too_long(carrier: str, size: int) -> web.HTTPRequestEntityTooLarge:
+    """Refuse it aloud: a gateway that batches more than we take would be silent for ever."""
+    log.warning("callback.too_long", carrier=carrier, bytes=size, most=BODY_BYTES_MAX)
+    return web.HTTPRequestEntityTooLarge(BODY_BYTES_MAX, size)
 
 
 async def _read(content: StreamReader) -> bytes:
