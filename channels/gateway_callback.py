@@ -23,7 +23,15 @@ from channels.base import (
 from channels.clock import Clock
 from channels.errors import ErrorClass
 from channels.gateway_profile import InboundRule, Profile, ReceiptRule, RecordRule, Said, TimeRule
-from channels.gateway_record import Record, decoded, has_all, instant_of, records_of, text_of
+from channels.gateway_record import (
+    REPLACED,
+    Record,
+    decoded,
+    has_all,
+    instant_of,
+    records_of,
+    text_of,
+)
 from channels.gateway_request import international
 from channels.gateway_template import find, written
 from channels.repeat import fingerprint
@@ -199,6 +207,8 @@ class CallbackReader:
         found = text_of(find(record, name))
         if not found:
             raise CallbackMalformed(f"the callback lacks {name}")
+        if REPLACED in found:
+            raise CallbackMalformed(f"{name} is not written in the callback's charset")
         return found
 
 

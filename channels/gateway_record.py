@@ -5,6 +5,7 @@ be read is a CallbackMalformed.
 """
 
 import json
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from channels import signature
 from channels.base import CallbackMalformed, CallbackRequest
 from channels.gateway_profile import Encoding, RecordRule, TextForm, TimeRule
 from channels.gateway_template import find, spelt
+
+REPLACED = "\ufffd"
+"""Stands for what is not of the callback's charset."""
 
 RECORDS_MAX = 1_000
 """Records in one callback: far more than any gateway batches, and than 64 kB hold."""
@@ -32,13 +36,14 @@ def records_of(rule: RecordRule, request: CallbackRequest) -> list[Record]:
     try:
         match rule.encoding:
             case Encoding.QUERY:
-                return [_pairs(query_of(request.url), rule.charset)]
+                return [_pairs(_bytes_of(query_of(request.url)), rule.charset)]
             case Encoding.FORM:
-                return [_pairs(request.body.decode("ascii"), rule.charset)]
+                return [_pairs(request.body, rule.charset)]
             case Encoding.JSON:
-                return records_in(json.loads(request.body.decode(rule.charset)), rule.items)
+                plain = request.body.decode(rule.charset, "replace")
+                return records_in(json.loads(plain), rule.items)
             case Encoding.BASE64_JSON:
-                plain = b64decode(request.body, validate=True).decode(rule.charset)
+                plain = b64decode(request.body, validate=True).decode(rule.charset, "replace")
                 return records_in(json.loads(plain), rule.items)
     except (ValueError, RecursionError) as fault:
         raise CallbackMalformed(f"the callback is no {rule.encoding}") from fault
@@ -53,17 +58,32 @@ def records_in(document: Any, items: str) -> list[Record]:
     return many
 
 
-def _pairs(text: str, charset: str) -> Record:
+def _bytes_of(url: str) -> bytes:
+    """Return a part of an address as it came: what was no UTF-8 in it is half surrogate pairs."""
+    return url.encode("utf-8", "surrogateescape")
+
+
+def _pairs(form: bytes, charset: str) -> Record:
+    """Return the fields of a form. What is not of its charset becomes U+FFFD: who sent it and when
+    can be read all the same, and a person sees that he wrote something."""
+    quoted = _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], form)
     if charset == "utf-8":
-        return dict(signature.form_pairs(text.encode("ascii")))
+        try:
+            return dict(signature.form_pairs(quoted))
+        except UnicodeDecodeError:
+            pass
     pairs = parse_qsl(
-        text,
+        quoted.decode("ascii"),
         keep_blank_values=True,
         encoding=charset,
-        errors="strict",
+        errors="replace",
         max_num_fields=signature.FIELDS_MAX,
     )
     return dict(pairs)
+
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+"""Some gateways quote nothing."""
 
 
 def has_all(record: Record, rule: RecordRule | None) -> bool:

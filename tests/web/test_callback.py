@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from channels import signature
+from channels.gateway import HttpGateway
 from channels.simulated import SimulatedSms
 from tests.fakes.clock import ManualClock
 from tests.fakes.faulty_store import FaultyStore, FaultyUnit
@@ -58,6 +60,7 @@ class Door:
     clock: ManualClock
     ctx: Any
     intake: Any
+    kannel: HttpGateway
 
     def signed(self, number: int = 1) -> tuple[bytes, dict[str, str]]:
         form = {
@@ -102,9 +105,19 @@ async def door(
         sender="10690000",
         clock=clock.now,
     )
-    app[CHANNELS] = {"sim-sms": sms}
+    kannel = HttpGateway(
+        name="kannel",
+        profile="kannel",
+        base_url="http://127.0.0.1:9",
+        user="u",
+        sender="10690000",
+        secrets=[SECRET],
+        clock=clock.now,
+    )
+    app[CHANNELS] = {"sim-sms": sms, "kannel": kannel}
     async with TestClient(TestServer(app)) as client:
-        yield Door(client, away, clock, ctx, intake)
+        yield Door(client, away, clock, ctx, intake, kannel)
+    await kannel.close()
     await sms.close()
 
 
@@ -185,6 +198,64 @@ async def test_a_callback_gets_no_headers_that_are_for_browsers(door: Door) -> N
     answer = await door.client.post(PATH, data=body, headers=headers)
 
     assert "Content-Security-Policy" not in answer.headers
+
+
+# What cannot be read -----------------------------------------------------------------------------
+
+
+async def fetched(door: Door, query: str) -> int:
+    """Let Kannel fetch the address of replies with this behind its key."""
+    address = URL(door.kannel.inbound_address("http://x"))
+    path = f"/callbacks/kannel?key={address.query['key']}{query}"
+    return (await door.client.get(URL(path, encoded=True))).status
+
+
+async def heard(door: Door) -> list[tuple[str, str]]:
+    async with door.store.view() as unit:
+        rows = await unit.fetch("SELECT sender, text FROM inbound ORDER BY id")
+    return [(row["sender"], row["text"]) for row in rows]
+
+
+UNREADABLE = {
+    "no sender": ("&from=&text=%E6%B1%82%E5%8A%A9&id=7", "GET ?from=&text=求助&id=7"),
+    "no text": ("&from=%2B8613912345678&txt=4", "GET ?from=+8613912345678&txt=4"),
+    "a sender in another alphabet": (
+        "&from=%CA%D5&text=1", "GET ?from=%CA%D5&text=1"
+    ),
+    "nothing": ("", "GET ?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "shown"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_what_cannot_be_read_in_an_address_is_kept_for_a_human_without_its_key(
+    door: Door, query: str, shown: str
+) -> None:
+    assert await fetched(door, query) == 200
+
+    assert await heard(door) == [("", shown)]
+
+
+async def test_two_people_who_cannot_be_understood_are_two(door: Door) -> None:
+    for number in ("13912345678", "13912345679"):
+        for _ in range(2):
+            await fetched(door, f"&from={number}&txt=4")
+
+    assert len(await heard(door)) == 2
+
+    door.clock.move(hours=7 * 24)
+    await fetched(door, "&from=13912345678&txt=4")
+
+    assert len(await heard(door)) == 3
+
+
+async def test_words_in_another_alphabet_are_filed_under_who_sent_them(door: Door) -> None:
+    assert await fetched(door, "&from=%2B8613912345678&to=1069&text=%CA%D5%B5%BD&id=a&at=1") == 200
+    assert await fetched(door, "&from=%2B8613912345679&to=1069&text=%D0%E8&id=b&at=1") == 200
+
+    (first, text), (second, _) = await heard(door)
+
+    assert (first, second) == ("+8613912345678", "+8613912345679")
+    assert "\ufffd" in text
 
 
 # The answer link ---------------------------------------------------------------------------------

@@ -11,10 +11,8 @@ kept for a human and answered 2xx, because the same bytes would come again.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from aiohttp import StreamReader, web
@@ -40,6 +38,7 @@ from warnsvc.service.test_word import take_words
 from warnsvc.spool import Spool
 from warnsvc.store.inbound import Inbound
 from warnsvc.store.port import StoreFault
+from warnsvc.web.unreadable import unreadable_fact
 from warnsvc.web.visit import CONTEXT
 
 log = structlog.get_logger(__name__)
@@ -231,7 +230,7 @@ def hear(
         raise web.HTTPForbidden from None
     except CallbackMalformed as fault:
         log.error("callback.unreadable", carrier=channel.name, error=str(fault))
-        return Said([] if about_test else [_unreadable(channel, callback, now)], [])
+        return Said([] if about_test else [unreadable_fact(channel, callback, now)], [])
     told: list[tuple[ReceiptEvent | InboundEvent, Inbound]] = [
         *((event, receipt_fact(ctx, channel, event, now)) for event in receipts),
         *((event, answer_fact(ctx, channel, event, now)) for event in answers),
@@ -244,15 +243,3 @@ def hear(
         else:
             said.facts.append(fact)
     return said
-
-
-def _unreadable(channel: Channel, callback: CallbackRequest, now: datetime) -> Inbound:
-    """Signed and unreadable: kept as an answer that nobody understood, for the duty queue."""
-    return Inbound(
-        kind="answer",
-        carrier=channel.name,
-        channel=channel.capabilities.kind.value,
-        dedupe_key=f"x:{hashlib.sha256(callback.body).hexdigest()}",
-        received_at=now,
-        text=callback.body[:2000].decode("utf-8", "replace"),
-    )

@@ -231,6 +231,37 @@ async def test_a_reply_through_kannel_keeps_every_character(kannel: KannelRig, t
     assert (event.dedupe_key, event.happened_at) == ("id-7", START)
 
 
+OTHER_ALPHABETS = {
+    "GBK, quoted": "&from=13912345678&text=%CA%D5%B5%BD&id=7&at=1752213600",
+    "a byte that begins nothing": "&from=13912345678&text=1%FF&id=7&at=1752213600",
+    "UTF-8, not quoted": "&from=13912345678&text=收到\udcff&id=7&at=1752213600",
+}
+
+
+@pytest.mark.parametrize("query", OTHER_ALPHABETS.values(), ids=OTHER_ALPHABETS)
+async def test_a_text_in_another_alphabet_still_says_who_sent_it(
+    kannel: KannelRig, query: str
+) -> None:
+    key = address_key(SECRET, kannel.channel.name, "")
+    url = f"{kannel.door.url}/callbacks/kannel-test?key={key}{query}"
+
+    (event,) = kannel.channel.parse_inbound(CallbackRequest(url=url, headers={}, body=b""))
+
+    assert (event.sender, event.dedupe_key, event.happened_at) == (PHONE, "7", START)
+    assert "\ufffd" in event.text
+
+
+async def test_json_in_another_alphabet_still_says_who_sent_it(mas: MasRig) -> None:
+    record = mas.far.reply_record("13912345678", "收到", SENDER)
+    body = json.dumps(record, ensure_ascii=False).encode("gbk")
+    callback = CallbackRequest(url=mas.far.inbound_url, headers={}, body=body)
+
+    (event,) = mas.channel.parse_inbound(callback)
+
+    assert event.sender == PHONE
+    assert "\ufffd" in event.text
+
+
 # --- batches --------------------------------------------------------------------------------------
 
 
