@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from yarl import URL
 
 from channels.base import Capabilities, ChannelKind, PaceLimit, PerCalleeLimit
-from channels.gateway_profile import Limits, Profile
+from channels.gateway_profile import LISTS, Limits, Profile
 
 SECRET_CHARS_MIN = 8
 """Keys in callback addresses are made of the secret: a short one could be guessed from a key."""
@@ -72,6 +72,7 @@ def capabilities_of(
         inbound_countries=limits.inbound_countries if profile.inbound else frozenset(),
         receipts=profile.receipts is not None,
         receipts_by_reference=_by_reference(profile),
+        mixed_callbacks=_mixes(profile),
         links_allowed=limits.links_allowed,
         chars_max=limits.chars_max,
         batch_max=profile.batch.size_max if profile.batch else 1,
@@ -82,6 +83,12 @@ def capabilities_of(
         per_callee=per_callee,
         paces=(pace,) if sender_per_second > 0 else (),
     )
+
+
+def _mixes(profile: Profile) -> bool:
+    """Whether one callback may hold many things, and so both kinds, and what is neither."""
+    kinds = (profile.receipts, profile.inbound)
+    return any(kind.record.encoding in LISTS for kind in kinds if kind is not None)
 
 
 def _by_reference(profile: Profile) -> bool:

@@ -2,14 +2,16 @@
 
     callback ──► records ──┬─ has the fields of [receipts] ──► ReceiptEvent
                            ├─ has the fields of [inbound]  ──► InboundEvent
-                           └─ neither                      ──► CallbackMalformed
+                           └─ neither, or damaged          ──► InboundEvent of nobody, for a human
+                 one thing, and unreadable                 ──► CallbackMalformed
 
-Of a batch with one damaged record the others are kept: a reply that cannot be read becomes an
-event with the record as its text, for a human, and a receipt that cannot be read is logged without
-its numbers. It checks no proof (`gateway_proof` does) and decides nothing.
+Whatever a batch holds, the good in it counts and the rest is kept. It checks no proof
+(`gateway_proof` does), sorts nothing (`gateway_sort` does) and decides nothing.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -22,17 +24,16 @@ from channels.base import (
 )
 from channels.clock import Clock
 from channels.errors import ErrorClass
-from channels.gateway_profile import InboundRule, Profile, ReceiptRule, RecordRule, Said, TimeRule
+from channels.gateway_profile import Profile, ReceiptRule, RecordRule, Said, TimeRule
 from channels.gateway_record import (
     REPLACED,
     Record,
     decoded,
-    has_all,
     instant_of,
-    records_of,
     text_of,
 )
 from channels.gateway_request import international
+from channels.gateway_sort import sort_parts
 from channels.gateway_template import find, written
 from channels.repeat import fingerprint
 
@@ -41,6 +42,20 @@ log = structlog.get_logger(__name__)
 TEXT_CHARS_MAX = 2_000
 """Longer than any reply."""
 ANY_WORD = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one callback says."""
+
+    receipts: list[ReceiptEvent]
+    replies: list[InboundEvent]
+    damaged: list[Any]
+    """Parts that nobody understands."""
+
+    @property
+    def is_one_thing(self) -> bool:
+        return len(self.receipts) + len(self.replies) + len(self.damaged) == 1
 
 
 class CallbackReader:
@@ -56,36 +71,17 @@ class CallbackReader:
         """Fields in which a time was found that is none; each is told once."""
 
     def receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
-        """Return the receipts in a callback; one with replies gives an empty list."""
-        rule = self._receipts
-        other = self._inbound.record if self._inbound is not None else None
-        if rule is None:
-            return []
-        records = self._records(rule.record, other, request)
-        events: list[ReceiptEvent] = []
-        damage: CallbackMalformed | None = None
-        for record in records:
-            try:
-                events.append(self.receipt(record, request.token))
-            except CallbackMalformed as fault:
-                damage = fault
-        if damage is not None and not events:
-            raise damage
-        if damage is not None:
-            count = len(records) - len(events)
-            log.error("gateway.receipts_unreadable", channel=self._channel, count=count)
-        return events
+        """Return the receipts in a callback; one with replies alone gives an empty list."""
+        return self._read(request).receipts
 
     def inbound(self, request: CallbackRequest) -> list[InboundEvent]:
-        """Return the replies in a callback; one with receipts gives an empty list."""
-        rule = self._inbound
-        other = self._receipts.record if self._receipts is not None else None
-        if rule is None:
-            return []
-        records = self._records(rule.record, other, request)
-        if len(records) == 1:
-            return [self._reply(rule, records[0])]
-        return [self._reply_or_its_remains(rule, record) for record in records]
+        """Return the replies in a callback, and what in it nobody understands; one with good
+        receipts alone gives an empty list."""
+        reading = self._read(request)
+        if reading.damaged:
+            count = len(reading.damaged)
+            log.error("gateway.parts_unreadable", channel=self._channel, count=count)
+        return reading.replies + [self._remains(part) for part in reading.damaged]
 
     def receipt(self, record: Record, token: str) -> ReceiptEvent:
         """Return what one record says. Raises CallbackMalformed."""
@@ -110,25 +106,31 @@ class CallbackReader:
 
     # ----------------------------------------------------------------------------------- records
 
-    def _records(
-        self, rule: RecordRule, other: RecordRule | None, request: CallbackRequest
-    ) -> list[Record]:
-        """Return the records of one kind; none of them if they are the other kind's."""
-        try:
-            records = records_of(rule, request)
-        except CallbackMalformed:
-            if other is not None and any(
-                has_all(record, other) for record in _records_or_none(other, request)
-            ):
-                return []
-            raise
-        ours = [record for record in records if has_all(record, rule)]
-        if ours:
-            return ours
-        others = _records_or_none(other, request) if other is not None else []
-        if records and not any(has_all(record, other) for record in others):
-            raise CallbackMalformed(f"the callback lacks {' or '.join(rule.requires)}")
-        return []
+    def _read(self, request: CallbackRequest) -> _Reading:
+        """Return what a callback says. Raises CallbackMalformed when it is one thing, unreadable:
+        the whole of it is kept then."""
+        parts = sort_parts(
+            request,
+            self._receipts.record if self._receipts is not None else None,
+            self._inbound.record if self._inbound is not None else None,
+        )
+        reading = _Reading([], [], list(parts.rest))
+        fault: CallbackMalformed | None = None
+        for record in parts.receipts:
+            try:
+                reading.receipts.append(self.receipt(record, request.token))
+            except CallbackMalformed as damage:
+                fault = damage
+                reading.damaged.append(record)
+        for record in parts.replies:
+            try:
+                reading.replies.append(self._reply(record))
+            except CallbackMalformed as damage:
+                fault = damage
+                reading.damaged.append(record)
+        if fault is not None and reading.is_one_thing:
+            raise fault
+        return reading
 
     def _token(self, rule: ReceiptRule, record: Record, from_path: str) -> str:
         """Return our token. The address and the record must not name two."""
@@ -159,7 +161,9 @@ class CallbackReader:
 
     # ----------------------------------------------------------------------------------- replies
 
-    def _reply(self, rule: InboundRule, record: Record) -> InboundEvent:
+    def _reply(self, record: Record) -> InboundEvent:
+        rule = self._inbound
+        assert rule is not None, "only a profile with [inbound] has replies"
         sender = self._number(self._required(record, rule.sender))
         recipient = text_of(find(record, rule.recipient)) if rule.recipient else ""
         text = decoded(text_of(find(record, rule.text)), rule.text_form)[:TEXT_CHARS_MAX]
@@ -174,17 +178,14 @@ class CallbackReader:
             happened_at=happened_at,
         )
 
-    def _reply_or_its_remains(self, rule: InboundRule, record: Record) -> InboundEvent:
-        try:
-            return self._reply(rule, record)
-        except CallbackMalformed:
-            remains = written(record) or ", ".join(record)
-            log.error("gateway.reply_unreadable", channel=self._channel)
-            return InboundEvent(
-                sender="",
-                text=remains[:TEXT_CHARS_MAX],
-                dedupe_key=fingerprint(remains, at=None, received_at=self._clock()),
-            )
+    def _remains(self, part: Any) -> InboundEvent:
+        """Return a part that nobody understands as a person's word: a human shall look at it."""
+        shown = written(part) or "[[…]]"
+        return InboundEvent(
+            sender="",
+            text=shown[:TEXT_CHARS_MAX],
+            dedupe_key=fingerprint(shown, at=None, received_at=self._clock()),
+        )
 
     def _time(self, rule: TimeRule | None, record: Record) -> datetime | None:
         at = instant_of(rule, record)
@@ -210,13 +211,6 @@ class CallbackReader:
         if REPLACED in found:
             raise CallbackMalformed(f"{name} is not written in the callback's charset")
         return found
-
-
-def _records_or_none(rule: RecordRule, request: CallbackRequest) -> list[Record]:
-    try:
-        return records_of(rule, request)
-    except CallbackMalformed:
-        return []
 
 
 def _key(rule: RecordRule, record: Record, token: str) -> str:

@@ -38,6 +38,10 @@ class Encoding(StrEnum):
     """As JSON in UTF-8, and that in base64."""
 
 
+LISTS = frozenset({Encoding.JSON, Encoding.BASE64_JSON})
+"""Encodings in which one callback can say many things."""
+
+
 class Authentication(StrEnum):
     """What the Authorization header says."""
 

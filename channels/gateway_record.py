@@ -31,8 +31,9 @@ def query_of(url: str) -> str:
     return url.partition("?")[2].partition("#")[0]
 
 
-def records_of(rule: RecordRule, request: CallbackRequest) -> list[Record]:
-    """Return the records in a callback. Raises CallbackMalformed."""
+def parts_of(rule: RecordRule, request: CallbackRequest) -> list[Any]:
+    """Return the parts of a callback: records, and what else a list holds. Raises
+    CallbackMalformed."""
     try:
         match rule.encoding:
             case Encoding.QUERY:
@@ -41,19 +42,26 @@ def records_of(rule: RecordRule, request: CallbackRequest) -> list[Record]:
                 return [_pairs(request.body, rule.charset)]
             case Encoding.JSON:
                 plain = request.body.decode(rule.charset, "replace")
-                return records_in(json.loads(plain), rule.items)
+                return _parts_in(json.loads(plain), rule.items)
             case Encoding.BASE64_JSON:
                 plain = b64decode(request.body, validate=True).decode(rule.charset, "replace")
-                return records_in(json.loads(plain), rule.items)
+                return _parts_in(json.loads(plain), rule.items)
     except (ValueError, RecursionError) as fault:
         raise CallbackMalformed(f"the callback is no {rule.encoding}") from fault
 
 
 def records_in(document: Any, items: str) -> list[Record]:
     """Return the records at a place of a JSON value: a list of objects, or one."""
+    parts = _parts_in(document, items)
+    if not all(isinstance(one, dict) for one in parts):
+        raise CallbackMalformed("not all of the list are objects")
+    return parts
+
+
+def _parts_in(document: Any, items: str) -> list[Any]:
     found = find(document, items)
     many = found if isinstance(found, list) else [found]
-    if len(many) > RECORDS_MAX or not all(isinstance(one, dict) for one in many):
+    if len(many) > RECORDS_MAX or (many and not any(isinstance(one, dict) for one in many)):
         raise CallbackMalformed("the callback holds no list of objects")
     return many
 

@@ -1,6 +1,8 @@
 """What carriers and callees tell us over HTTP is kept, also when the database is away."""
 
 import asyncio
+import hmac
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,19 +107,23 @@ async def door(
         sender="10690000",
         clock=clock.now,
     )
-    kannel = HttpGateway(
-        name="kannel",
-        profile="kannel",
-        base_url="http://127.0.0.1:9",
-        user="u",
-        sender="10690000",
-        secrets=[SECRET],
-        clock=clock.now,
+    kannel, plain = (
+        HttpGateway(
+            name=profile,
+            profile=profile,
+            base_url="http://127.0.0.1:9",
+            user="u",
+            sender="10690000",
+            secrets=[SECRET],
+            clock=clock.now,
+        )
+        for profile in ("kannel", "json")
     )
-    app[CHANNELS] = {"sim-sms": sms, "kannel": kannel}
+    app[CHANNELS] = {"sim-sms": sms, "kannel": kannel, "json": plain}
     async with TestClient(TestServer(app)) as client:
         yield Door(client, away, clock, ctx, intake, kannel)
     await kannel.close()
+    await plain.close()
     await sms.close()
 
 
@@ -256,6 +262,36 @@ async def test_words_in_another_alphabet_are_filed_under_who_sent_them(door: Doo
 
     assert (first, second) == ("+8613912345678", "+8613912345679")
     assert "\ufffd" in text
+
+
+async def test_a_push_with_receipts_and_replies_loses_neither(door: Door) -> None:
+    """Also where it is posted to one message's address; and what is neither is kept."""
+    token = str(door.ctx.token("attempt", 7))
+    receipt = {"reference": token, "status": "delivered", "id": "m1"}
+    reply = {"from": "+8613912345678", "text": "1", "id": "r1"}
+    for n, path in enumerate(("/callbacks/json", f"/callbacks/json/{token}")):
+        records = [receipt | {"id": f"m{n}"}, reply | {"id": f"r{n}"}, {"from": "139", "n": n}]
+        assert await posted(door, path, records) == 204
+
+    async with door.store.view() as unit:
+        rows = await unit.fetch("SELECT kind, attempt_id, text FROM inbound ORDER BY id")
+    assert [(row["kind"], row["attempt_id"], row["text"]) for row in rows] == [
+        ("receipt", 7, ""),
+        ("answer", None, "1"),
+        ("answer", None, '{"from": "139", "n": 0}'),
+        ("receipt", 7, ""),
+        ("answer", None, "1"),
+        ("answer", None, '{"from": "139", "n": 1}'),
+    ]
+
+
+async def posted(door: Door, path: str, document: Any) -> int:
+    """Let the JSON gateway push this, signed."""
+    body = json.dumps(document)
+    stamp = str(int(door.clock.now().timestamp()))
+    signed = hmac.digest(SECRET.encode(), f"{stamp}.{body}".encode(), "sha256").hex()
+    headers = {"X-Gateway-Timestamp": stamp, "X-Gateway-Signature": signed}
+    return (await door.client.post(path, data=body.encode(), headers=headers)).status
 
 
 # The answer link ---------------------------------------------------------------------------------

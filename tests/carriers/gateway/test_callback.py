@@ -290,12 +290,16 @@ async def test_one_damaged_record_does_not_cost_the_batch(
     await mas.channel.send(asked(mas))
     good = mas.far.record(mas.far.taken[0], "DELIVRD", "CM:0000")
     await mas.far.push([{**good, "errorCode": ""}, good])
+    callback = mas.door.take()[0]
 
-    events = mas.channel.parse_receipts(mas.door.take()[0])
+    events = mas.channel.parse_receipts(callback)
+    (remains,) = mas.channel.parse_inbound(callback)
 
     assert [event.word for event in events] == [ReceiptWord.DELIVERED]
+    assert (remains.sender, remains.token) == ("", "")
+    assert good["msgGroup"] in remains.text
     shown = capsys.readouterr().out
-    assert "receipts_unreadable" in shown
+    assert "parts_unreadable" in shown
     assert "139" not in shown
 
 
@@ -391,6 +395,113 @@ async def test_half_an_id_is_none_and_everybodys_receipt_counts(gateway: JsonRig
         keys.add(event.dedupe_key)
 
     assert len(keys) == 3
+
+
+OF_BOTH_KINDS = {
+    # what stands in one push, by letters → receipts, replies, texts kept for a human
+    "a receipt and a reply": ("r w", 1, 1, 0),
+    "a reply that lacks its text, beside good ones": ("w x w", 0, 2, 1),
+    "a receipt that lacks its word, beside a reply": ("y w", 0, 1, 1),
+    "a damaged receipt beside a good reply": ("d w", 0, 1, 1),
+    "a damaged reply beside a good receipt": ("r e", 1, 0, 1),
+    "what is no object beside a good reply": ("w z", 0, 1, 1),
+    "two that nobody understands": ("x y", 0, 0, 2),
+    "two damaged ones": ("d e", 0, 0, 2),
+    "of all kinds": ("r w x y d e z", 1, 1, 5),
+}
+
+
+@pytest.mark.parametrize("at_token", [False, True], ids=["of all", "of one message"])
+@pytest.mark.parametrize(
+    ("parts", "receipts", "replies", "kept"), OF_BOTH_KINDS.values(), ids=OF_BOTH_KINDS
+)
+async def test_of_a_push_the_good_counts_and_the_rest_is_kept(
+    gateway: JsonRig, parts: str, receipts: int, replies: int, kept: int, at_token: bool
+) -> None:
+    await gateway.channel.send(asked(gateway))
+    message = gateway.far.taken[0]
+    receipt = gateway.far.record(message, "delivered")
+    reply = {"id": "r1", "from": PHONE, "to": SENDER, "text": "1", "at": START.isoformat()}
+    made: dict[str, Any] = {
+        "r": receipt,
+        "w": reply,
+        "x": {"from": PHONE, "txt": "求助", "id": "r3"},
+        "y": {"reference": message.reference, "id": "m9"},
+        "d": {**receipt, "status": ""},
+        "e": {**reply, "from": ""},
+        "z": "求助",
+    }
+    url = message.callback_url if at_token else gateway.far.inbound_url
+    await gateway.far.push(url, [made[letter] for letter in parts.split()])
+    callback = gateway.door.take()[0]
+
+    told = gateway.channel.parse_receipts(callback)
+    heard = gateway.channel.parse_inbound(callback)
+
+    assert gateway.channel.capabilities.mixed_callbacks
+    assert [event.word for event in told] == [ReceiptWord.DELIVERED] * receipts
+    assert [event.text for event in heard if event.sender] == ["1"] * replies
+    remains = [event for event in heard if not event.sender]
+    assert len({event.dedupe_key for event in remains}) == len(remains) == kept
+    assert all("求助" in e.text or message.reference in e.text or '"r1"' in e.text for e in remains)
+
+
+TWO_LISTS = """
+title = "Replies and reports in one document"
+[send]
+method = "POST"
+path = "/send"
+encoding = "json"
+fields = { to = "{to_plain}", text = "{text}", sid = "{token}" }
+[answer.accepted]
+[receipts]
+encoding = "json"
+items = "reports"
+requires = ["sid", "stat"]
+token = "sid"
+word = "stat"
+words = { DELIVRD = "delivered" }
+[inbound]
+encoding = "json"
+items = "ITEMS"
+requires = ["mobile", "content"]
+from = "mobile"
+text = "content"
+[proof]
+by = "key"
+"""
+REPORT, REPLY = {"sid": "tok-1", "stat": "DELIVRD"}, {"mobile": "13912345678", "content": "1"}
+DOCUMENTS = {
+    # where replies stand, the document → receipts, replies, texts kept for a human
+    "both lists": ("replies", {"reports": [REPORT], "replies": [REPLY]}, 1, 1, 0),
+    "one list": ("replies", {"reports": [REPORT]}, 1, 0, 0),
+    "an empty list": ("replies", {"reports": [], "replies": [REPLY]}, 0, 1, 0),
+    "both empty": ("replies", {"reports": [], "replies": []}, 0, 0, 0),
+    "a list around which nobody replies": ("", {"reports": [REPORT]}, 1, 0, 0),
+    "a reply without a list": ("", REPLY, 0, 1, 0),
+    "something else in a list": ("", {"reports": [REPORT, {"sid": "tok-2"}]}, 1, 0, 1),
+    "of the fields of both": ("reports", {"reports": [REPORT | REPLY]}, 0, 1, 0),
+}
+
+
+@pytest.mark.parametrize(
+    ("items", "document", "receipts", "replies", "kept"), DOCUMENTS.values(), ids=DOCUMENTS
+)
+def test_what_only_carries_others_is_nothing_to_keep(
+    tmp_path: Path, items: str, document: Any, receipts: int, replies: int, kept: int
+) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text(TWO_LISTS.replace("ITEMS", items))
+    channel = HttpGateway(
+        name="two", profile=str(path), base_url="http://gw.example.org", secrets=(SECRET,)
+    )
+    url = channel.inbound_address("https://warn.example.org")
+    callback = CallbackRequest(url=url, headers={}, body=json.dumps(document).encode())
+
+    told, heard = channel.parse_receipts(callback), channel.parse_inbound(callback)
+
+    counted = (len(told), sum(1 for e in heard if e.sender), sum(1 for e in heard if not e.sender))
+    assert counted == (receipts, replies, kept)
 
 
 BODIES = {
