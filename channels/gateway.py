@@ -63,7 +63,7 @@ from channels.gateway_batch import (
 )
 from channels.gateway_callback import CallbackReader
 from channels.gateway_profile import BatchRule, Proof
-from channels.gateway_proof import check_callback, read_networks, with_key
+from channels.gateway_proof import check_callback, hidden_words, read_networks, with_key
 from channels.gateway_reader import read_profile
 from channels.gateway_record import records_in
 from channels.gateway_request import Built, authorization, build_lookup, build_send, send_values
@@ -129,6 +129,7 @@ class HttpGateway(PlainChannel):
             values=read_values(values, self._profile),
         )
         check_account(self._profile, self._account)
+        self._hidden = hidden_words(self._account)
         self._allowed = read_networks(allow_from)
         self._clock = clock
         self._reader = CallbackReader(self._profile, channel=name, clock=clock)
@@ -162,6 +163,7 @@ class HttpGateway(PlainChannel):
                 values=built.values,
                 now=now,
                 charset=self._profile.send.charset,
+                secrets=self._hidden,
             )
         except ChannelError as fault:
             return outcome_of(fault)
@@ -176,9 +178,7 @@ class HttpGateway(PlainChannel):
         now, outcomes, members = self._clock(), Outcomes(), []
         for place, request in enumerate(requests):
             try:
-                values = send_values(
-                    self._profile, self._account, request, now, keyed=self._keyed
-                )
+                values = send_values(self._profile, self._account, request, now, keyed=self._keyed)
                 members.append(Member(place, request, values))
             except ChannelError as fault:
                 outcomes[place] = outcome_of(fault)
@@ -196,7 +196,7 @@ class HttpGateway(PlainChannel):
         try:
             built = build_batch(rule, self._account, group)
             status, headers, body = await self._exchange(built, RECORDS_BYTES_MAX)
-            said = Said(status, headers, body, now, rule.send.charset)
+            said = Said(status, headers, body, now, rule.send.charset, self._hidden)
             return read_batch_answer(self._profile, rule, group, said)
         except ChannelError as fault:
             return shared_fate(rule, group, fault)

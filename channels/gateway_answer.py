@@ -9,7 +9,7 @@ The reading that loses nothing is always the default: an answer that nobody unde
 not refused. It never raises for what a gateway says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from channels.errors import (
 from channels.gateway_profile import AnswerRule, Finder, Meaning, Means
 from channels.gateway_template import find, spelt
 from channels.http_client import parse_json, retry_after_seconds
+from channels.veil import without_secrets
 
 CODE_CHARS_MAX = 100
 REASON_CHARS_MAX = 200
@@ -37,18 +38,38 @@ _NOTHING = ("", "false", "0", "none", "null")
 class Answer:
     """One answer, looked at as its rule says."""
 
-    def __init__(self, rule: AnswerRule, status: int, body: bytes, charset: str) -> None:
+    def __init__(
+        self,
+        rule: AnswerRule,
+        status: int,
+        body: bytes,
+        charset: str,
+        secrets: Sequence[str] = (),
+    ) -> None:
         self._rule = rule
         self._status = status
         self._text = body.decode(charset, "replace")
+        self._secrets = secrets
         self._document: Any = None
         self._read = False
 
     def found(self, finder: Finder | None) -> str:
         """Return what a finder finds, as text; "" when there is nothing."""
+        return self._found(finder, self._where(finder)) if finder is not None else ""
+
+    def shown(self, finder: Finder | None) -> str:
+        """Return the same for people to see: without our secrets, should the gateway quote us.
+
+        They go before the pattern looks, which may cut one in half.
+        """
         if finder is None:
             return ""
-        text = spelt(find(self.document, finder.path)) if finder.path else self._text
+        return self._found(finder, without_secrets(self._where(finder), self._secrets))
+
+    def _where(self, finder: Finder) -> str:
+        return spelt(find(self.document, finder.path)) if finder.path else self._text
+
+    def _found(self, finder: Finder, text: str) -> str:
         if finder.pattern is None:
             return text.strip() if finder.path else ""
         match = finder.pattern.search(text)
@@ -102,9 +123,13 @@ def read_answer(
     values: Mapping[str, Any],
     now: datetime,
     charset: str = "utf-8",
+    secrets: Sequence[str] = (),
 ) -> SendOutcome:
-    """Return the outcome of an accepted send. Raises ChannelError for any other."""
-    answer = Answer(rule, status, body, charset)
+    """Return the outcome of an accepted send. Raises ChannelError for any other.
+
+    `secrets`: ours, which must not be among the words of an error.
+    """
+    answer = Answer(rule, status, body, charset, secrets)
     if not answer.accepted:
         raise _fault(answer, rule, status, headers, now)
     ident = answer.found(rule.reference)
@@ -128,9 +153,10 @@ def read_records(
     items: str,
     now: datetime,
     charset: str = "utf-8",
+    secrets: Sequence[str] = (),
 ) -> list[Any]:
     """Return the records of an answer to many messages. Raises ChannelError: they had one fate."""
-    answer = Answer(rule, status, body, charset)
+    answer = Answer(rule, status, body, charset, secrets)
     records = find(answer.document, items)
     if any(fits(status, wanted) for wanted in rule.accepted_statuses) and isinstance(records, list):
         return records
@@ -140,8 +166,8 @@ def read_records(
 def _fault(
     answer: Answer, rule: AnswerRule, status: int, headers: Mapping[str, str], now: datetime
 ) -> ChannelError:
-    code = answer.found(rule.code)[:CODE_CHARS_MAX] or str(status)
-    reason = answer.found(rule.reason)[:REASON_CHARS_MAX]
+    code = answer.shown(rule.code)[:CODE_CHARS_MAX] or str(status)
+    reason = answer.shown(rule.reason)[:REASON_CHARS_MAX]
     meaning = answer.meaning
     if meaning is None:
         meaning = _safe(status, understood=code != str(status))

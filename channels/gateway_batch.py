@@ -10,7 +10,7 @@ without an answer leaves each of its messages in doubt. It sends nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -79,6 +79,8 @@ class Said:
     body: bytes
     at: datetime
     charset: str
+    secrets: Sequence[str] = field(default=(), repr=False)
+    """Ours: not to be shown where it quotes them."""
 
 
 def read_batch_answer(
@@ -95,6 +97,7 @@ def read_batch_answer(
         items=rule.items,
         now=said.at,
         charset=said.charset,
+        secrets=said.secrets,
     )
     return {
         member.place: _read_record(profile, member, record, said)
@@ -130,6 +133,7 @@ def _read(profile: Profile, member: Member, said: Said) -> SendOutcome:
         values=member.values,
         now=said.at,
         charset=said.charset,
+        secrets=said.secrets,
     )
 
 

@@ -68,6 +68,13 @@ def with_key(url: str, account: Account, token: str) -> str:
     return f"{url}?{KEY_PARAMETER}={address_key(account.secret, account.channel, token)}"
 
 
+def hidden_words(account: Account) -> tuple[str, ...]:
+    """Return what a gateway may quote of our requests and nobody shall see: the secrets, and the
+    keys with which anybody could answer."""
+    keys = (address_key(secret, account.channel, "") for secret in account.secrets)
+    return (*account.secrets, *keys)
+
+
 def check_callback(
     request: CallbackRequest, rule: ProofRule, account: Account, *, allowed: Networks, now: datetime
 ) -> None:

@@ -12,7 +12,7 @@ Network faults come out as aiohttp raises them; `channels.http_client.fault_of` 
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +27,7 @@ from channels.http_client import (
     read_bounded,
     read_json_object,
 )
+from channels.veil import without_secrets
 
 LIST_BYTES_MAX = 8 * 1024 * 1024
 """A page of a thousand messages; each is about two kilobytes of JSON."""
@@ -89,7 +90,8 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
             answer = await read_bounded(response, limit)
             document = read_json_object(answer)
             if not 200 <= response.status < 300 or not document:
-                raise refusal(response.status, document, response.headers)
+                secrets = auth[1:] if auth is not None else ()
+                raise refusal(response.status, document, response.headers, secrets)
             return Response(response.status, answer.decode("utf-8"), response.headers)
 
     async def close(self) -> None:
@@ -97,14 +99,22 @@ class TwilioHttp(AsyncHttpClient):  # type: ignore[misc]
         await self._http.close()
 
 
-def refusal(status: int, document: Mapping[str, Any], headers: Mapping[str, str]) -> Refusal:
-    """Read an error in either of Twilio's shapes: `code, message`, or RFC 9457's `code, title`."""
+def refusal(
+    status: int,
+    document: Mapping[str, Any],
+    headers: Mapping[str, str],
+    secrets: Sequence[str] = (),
+) -> Refusal:
+    """Read an error in either of Twilio's shapes: `code, message`, or RFC 9457's `code, title`.
+
+    `secrets`: ours, which whoever stands between may have quoted.
+    """
     code = document.get("code")
     said = document.get("message") or document.get("detail") or document.get("title") or ""
     return Refusal(
         status=status,
         code=code if isinstance(code, int) else status,
-        reason=_NUMBER.sub("…", str(said))[:REASON_CHARS_MAX],
+        reason=_NUMBER.sub("…", without_secrets(str(said), secrets))[:REASON_CHARS_MAX],
         headers=headers,
     )
 

@@ -1,6 +1,7 @@
 """The HTTP client under Twilio's SDK: its limits hold, nothing is repeated, nothing is mixed up."""
 
 import asyncio
+import json
 import warnings
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from channels.base import OutcomeKind
 from channels.errors import ErrorClass
 from channels.http_client import TimeLimits
+from channels.twilio_http import basic
 from tests.carriers.twilio.conftest import request_for
 from tests.carriers.twilio.rigs import SmsRig
 from tests.carriers.twilio.server import KEY, KEY_SECRET, TOKEN, Fail, Garbage, Silence, Throttle
@@ -43,6 +45,20 @@ async def test_a_fault_of_twilios_is_unknown_and_the_request_is_not_repeated(
     assert outcome.kind is OutcomeKind.UNKNOWN
     assert outcome.error_class is ErrorClass.AMBIGUOUS
     assert len(sms.server.requests) == 1
+
+
+@pytest.mark.parametrize("before", [0, 190], ids=["at once", "where it is cut"])
+async def test_who_quotes_our_token_shows_it_to_nobody(sms: SmsRig, before: int) -> None:
+    """Twilio does not; a proxy on the way may."""
+    said = "-" * before + f" {TOKEN} {basic('AC1', TOKEN)}"
+    sms.server.fault = Garbage(json.dumps({"code": 20003, "message": said}), 401)
+
+    outcome = await sms.channel.send(request_for(sms))
+
+    assert outcome.error_class is ErrorClass.CONFIG
+    assert "…" in outcome.reason
+    assert TOKEN[:6] not in outcome.reason
+    assert basic("AC1", TOKEN)[-20:] not in outcome.reason
 
 
 async def test_a_connection_that_is_cut_is_not_tried_again(sms: SmsRig) -> None:
