@@ -26,14 +26,13 @@ Source: carriers.md §4.1; the provider's template and variable rules.
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from channels.base import Obstacle, SendRequest, Unsendable, Words
-from channels.errors import ErrorClass, PermanentFailure
+from channels import sendable
+from channels.base import Obstacle, Unsendable, Words
 
 FORMS: Final = ("call", "inform", "stand_down", "lift", "test")
 NEITHER: Final = "test"
@@ -78,15 +77,8 @@ _AND_MORE: Final[Mapping[str, str]] = {
 }
 
 _PLACE = re.compile(r"\$\{(\w+)\}")
-_LINK = re.compile(
-    r"https?://|www\.|(?<![A-Za-z0-9@.-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
-    r"\.(?:com|cn|net|org|gov|edu|info|top|xyz|cc|vip|link|site|club|ly|gl)(?![A-Za-z0-9])",
-    re.IGNORECASE,
-)
-_PHONE = re.compile(
-    r"(?<!\d)(?:(?:\+|00)?86[- ]?)?(?:1[3-9]\d[- ]?\d{4}[- ]?\d{4}|0\d{2,3}[- ]?\d{7,8}"
-    r"|[48]00[- ]?\d{3}[- ]?\d{4}|[48]00[- ]?\d{4}[- ]?\d{3})(?!\d)"
-)
+words_of, unsendable = sendable.words_of, sendable.refusal
+"""What `check` would be asked about a text that is being sent, and what `send` makes of a no."""
 
 
 class TemplateFault(ValueError):
@@ -184,7 +176,7 @@ class Templates:
                     limit=variable.limit,
                     given=len(value),
                 )
-            if has_link(value):
+            if sendable.has_link(value):
                 return Unsendable(obstacle=Obstacle.LINK, field=variable.source)
             values[variable.name] = value
         text = _PLACE.sub(lambda place: values[place[1]], template.text)
@@ -206,35 +198,6 @@ class Templates:
             if template.lists or not names:
                 return template
         return Unsendable(obstacle=Obstacle.NO_TEMPLATE, field="listed" if fitting else "")
-
-
-def words_of(request: SendRequest) -> Words:
-    """Return what `check` would be asked about a text that is being sent."""
-    return Words(
-        text=request.text,
-        language=request.language,
-        form=request.form,
-        fields=request.fields,
-        recorded=bool(request.audio_url),
-    )
-
-
-def unsendable(found: Unsendable) -> PermanentFailure:
-    """Return what `send` makes of it. Another carrier may be able to."""
-    return PermanentFailure(
-        f"cannot be sent here: {found.obstacle.value} {found.field}".rstrip(),
-        code=found.obstacle.value,
-        error_class=ErrorClass.UNROUTABLE,
-    )
-
-
-def has_link(text: str) -> bool:
-    """Return whether a text holds a web address or a phone number, full-width ones too.
-
-    Emergency numbers and service numbers of up to six digits (119, 95598) are none.
-    """
-    plain = unicodedata.normalize("NFKC", text)
-    return bool(_LINK.search(plain) or _PHONE.search(plain))
 
 
 def _value(variable: Variable, words: Words, *, drill: bool) -> str:

@@ -143,6 +143,8 @@ class Obstacle(StrEnum):
     """One value of its template is longer than it allows."""
     LINK = "link"
     """The text holds a link or a phone number, which it would block."""
+    ALPHABET = "alphabet"
+    """It holds characters that this carrier cannot write; `given` says how many."""
     NO_VOICE = "no_voice"
     """It cannot speak this language, and there is no recording."""
 

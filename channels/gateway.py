@@ -39,6 +39,8 @@ from channels.base import (
     ReceiptEvent,
     SendOutcome,
     SendRequest,
+    Unsendable,
+    Words,
 )
 from channels.clock import Clock, utc_now
 from channels.country import codes
@@ -62,6 +64,7 @@ from channels.gateway_batch import (
     shared_fate,
 )
 from channels.gateway_callback import CallbackReader
+from channels.gateway_check import obstacle
 from channels.gateway_profile import BatchRule, Proof
 from channels.gateway_proof import check_callback, hidden_words, read_networks, with_key
 from channels.gateway_reader import read_profile
@@ -75,6 +78,7 @@ from channels.http_client import (
     read_bounded,
     read_json_object,
 )
+from channels.sendable import refusal, words_of
 
 log = structlog.get_logger(__name__)
 
@@ -149,10 +153,15 @@ class HttpGateway(PlainChannel):
         host = URL(self._account.base_url).host
         return f"<HttpGateway {self.name}: {self._profile.name} at {host}>"
 
+    def check(self, words: Words) -> Unsendable | None:
+        """Return why a text cannot be sent: its length, its alphabet, or a link in it."""
+        return super().check(words) or obstacle(self._profile, words)
+
     async def send(self, request: SendRequest) -> SendOutcome:
         """Hand one message over. Never raises for what the gateway or the network does."""
         now = self._clock()
         try:
+            self._refuse_unsendable(request)
             built = build_send(self._profile, self._account, request, now, keyed=self._keyed)
             status, headers, body = await self._exchange(built)
             return read_answer(
@@ -178,6 +187,7 @@ class HttpGateway(PlainChannel):
         now, outcomes, members = self._clock(), Outcomes(), []
         for place, request in enumerate(requests):
             try:
+                self._refuse_unsendable(request)
                 values = send_values(self._profile, self._account, request, now, keyed=self._keyed)
                 members.append(Member(place, request, values))
             except ChannelError as fault:
@@ -257,6 +267,11 @@ class HttpGateway(PlainChannel):
     @property
     def _keyed(self) -> bool:
         return self._profile.proof.by is Proof.KEY
+
+    def _refuse_unsendable(self, request: SendRequest) -> None:
+        found = self.check(words_of(request))
+        if found is not None:
+            raise refusal(found)
 
     async def _exchange(self, built: Built, limit: int = 0) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request; return status, headers and body of the answer."""

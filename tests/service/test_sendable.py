@@ -181,6 +181,8 @@ async def test_each_channel_must_have_somebody(county: County) -> None:
         (Unsendable(obstacle=Obstacle.LINK, field="text"), "unsendable_sms_link"),
         (Unsendable(obstacle=Obstacle.LINK, field="message"), "unsendable_sms_link"),
         (Unsendable(obstacle=Obstacle.LINK, field="issuer"), None),
+        (Unsendable(obstacle=Obstacle.ALPHABET, field="text", given=3), "unsendable_sms_alphabet"),
+        (Unsendable(obstacle=Obstacle.ALPHABET, field="issuer", given=3), None),
         (Unsendable(obstacle=Obstacle.FIELD_TOO_LONG, field="issuer", limit=5, given=9), None),
         (Unsendable(obstacle=Obstacle.NO_TEMPLATE), None),
     ],

@@ -3,7 +3,7 @@
     bulletin ──► each language × channel × form, as a phone would show it
                    └─► every carrier of its route: check(words)
                          able       takes it as it stands
-                         hindered   too long, no template, a link, no voice, no replies
+                         hindered   too long, no template, a link, an alphabet, no voice, no replies
     judge          everything, for whoever wants to know
     text_refusals  what the officer must mend before it can be saved
     notes          what he must know, and cannot mend or need not
@@ -38,10 +38,12 @@ REFUSED: Mapping[tuple[str, str], str] = {
     ("sms", Obstacle.TOO_LONG): "unsendable_sms_too_long",
     ("sms", Obstacle.FIELD_TOO_LONG): "unsendable_sms_field_too_long",
     ("sms", Obstacle.LINK): "unsendable_sms_link",
+    ("sms", Obstacle.ALPHABET): "unsendable_sms_alphabet",
     ("sms", Obstacle.NO_TEMPLATE): "unsendable_sms_no_template",
     ("voice", Obstacle.TOO_LONG): "unsendable_voice_too_long",
     ("voice", Obstacle.FIELD_TOO_LONG): "unsendable_voice_field_too_long",
     ("voice", Obstacle.LINK): "unsendable_voice_link",
+    ("voice", Obstacle.ALPHABET): "unsendable_voice_alphabet",
     ("voice", Obstacle.NO_TEMPLATE): "unsendable_voice_no_template",
 }
 """What can be mended by writing → the code of a refusal."""
@@ -146,7 +148,7 @@ def _by_writing(hindrance: Hindrance, language: str) -> bool:
     match hindrance.why:
         case Obstacle.TOO_LONG:
             return True
-        case Obstacle.FIELD_TOO_LONG | Obstacle.LINK:
+        case Obstacle.FIELD_TOO_LONG | Obstacle.LINK | Obstacle.ALPHABET:
             return hindrance.field in _OWN_FIELDS
         case Obstacle.NO_TEMPLATE:
             # Left empty, its people get the Chinese text; Chinese itself nobody can leave out.

@@ -78,6 +78,7 @@ OBSTACLES: Mapping[Obstacle, str] = {
     Obstacle.NO_TEMPLATE: "test_no_template",
     Obstacle.FIELD_TOO_LONG: "test_field_too_long",
     Obstacle.LINK: "test_link",
+    Obstacle.ALPHABET: "test_alphabet",
     Obstacle.NO_VOICE: "test_no_voice",
 }
 """Why a carrier cannot send the test → the code of a refusal."""

@@ -23,6 +23,10 @@ SENDABLE_REFUSALS: dict[str, str] = {
     "unsendable_sms_link": mark(
         "没有一个短信通道能发：里面有链接或电话号码，会被运营商拦下。请去掉。"
     ),
+    "unsendable_sms_alphabet": mark(
+        "没有一个短信通道写得出：有 {given} 个字符不在通道的字符集里。请改写；"
+        "汉语以外的可以清空这一栏，这些人会收到汉语。"
+    ),
     "unsendable_sms_no_template": mark(
         "没有一个短信通道有这种语言的审定模板。请清空这一栏，这些人会收到汉语；"
         "或者请管理员补模板。"
@@ -35,6 +39,10 @@ SENDABLE_REFUSALS: dict[str, str] = {
     ),
     "unsendable_voice_link": mark(
         "没有一个电话通道能念：里面有链接或电话号码，审定的模板不许有。请去掉。"
+    ),
+    "unsendable_voice_alphabet": mark(
+        "没有一个电话通道念得出：有 {given} 个字符不在通道的字符集里。请改写；"
+        "汉语以外的可以清空这一栏，这些人会听到汉语。"
     ),
     "unsendable_voice_no_template": mark(
         "没有一个电话通道有这种语言的审定模板。请清空这一栏，这些人会听到汉语；"
@@ -49,6 +57,7 @@ _WHY: dict[str, str] = {
     Obstacle.FIELD_TOO_LONG: mark("“{field}”太长（最多 {limit} 个字，现在 {given} 个）"),
     Obstacle.NO_TEMPLATE: mark("没有审定的模板"),
     Obstacle.LINK: mark("“{field}”里有链接或电话号码"),
+    Obstacle.ALPHABET: mark("“{field}”里有 {given} 个字符它写不出"),
     Obstacle.NO_VOICE: mark("不会说这种语言，也没有录音"),
     NO_REPLY: mark("收不到回复"),
 }

@@ -108,6 +108,7 @@ REFUSALS: dict[str, str] = {
     "test_no_template": mark("这个通道只发审过的模板，还没有给测试设模板。请让管理员补上。"),
     "test_field_too_long": mark("模板里 {name} 这一项最多 {most} 个字，现在有 {given} 个。"),
     "test_link": mark("测试的文字里有链接或电话号码，这个通道会拦下。请检查本系统的名称。"),
+    "test_alphabet": mark("测试的文字里有 {given} 个字符这个通道写不出。请检查本系统的名称。"),
     "test_no_voice": mark("这个通道不会说这种语言。请换成汉语页面再试。"),
 }
 """Code → sentence with its parameters in braces."""

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.aliyun_template import Filled, Limits, TemplateFault, Templates, has_link
+from channels.aliyun_template import Filled, Limits, TemplateFault, Templates
 from channels.base import Obstacle, OutcomeKind, SendRequest, Unsendable, Words
 from channels.errors import ErrorClass
+from channels.sendable import has_link
 from tests.carriers.aliyun.rigs import PHONE, AliyunSmsRig
 from tests.carriers.aliyun.standin import Approved
 

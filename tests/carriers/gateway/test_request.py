@@ -9,8 +9,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from channels.base import OutcomeKind, SendRequest
+from channels.base import Obstacle, OutcomeKind, SendRequest, Unsendable, Words
 from channels.errors import ErrorClass
+from channels.gateway import HttpGateway
 from channels.gateway_account import Account
 from channels.gateway_profile import Digest, Signing, Spelling
 from channels.gateway_proof import sign
@@ -225,13 +226,65 @@ async def test_a_text_that_its_charset_cannot_write_is_refused_and_not_maimed(
     await rig.start()
     channel = rig.make(profile=str(path))
 
-    outcome = await channel.send(request("ئۇيغۇر 😀", valid_until=rig.now() + timedelta(minutes=5)))
+    text = "ئۇيغۇر 😀"
+    found = channel.check(Words(text=text, language="ug"))
+    outcome = await channel.send(request(text, valid_until=rig.now() + timedelta(minutes=5)))
 
     await channel.close()
     await rig.close()
+    assert found == Unsendable(obstacle=Obstacle.ALPHABET, field="message", given=7)
     assert outcome.kind is OutcomeKind.REJECTED
-    assert outcome.error_class is ErrorClass.FILTERED
+    assert outcome.error_class is ErrorClass.UNROUTABLE, "another carrier can write it"
+    assert outcome.code == Obstacle.ALPHABET
     assert rig.far.taken == []
+
+
+async def test_hex_carries_what_the_charset_around_it_cannot_write(tmp_path: Path) -> None:
+    path = tmp_path / "hex.toml"
+    path.write_text(GBK.replace('msg = "{text}", ', ""))
+    channel = HttpGateway(
+        name="sms", profile=str(path), base_url="http://gw.example.org", secrets=(SECRET,)
+    )
+
+    assert channel.check(Words(text="ئۇيغۇر", language="ug")) is None
+
+
+UNSENDABLE = {
+    # the text, the officer's part of it → what is found
+    "a link": ("见 http://a.cn 详情", "见 http://a.cn 详情", (Obstacle.LINK, "text")),
+    "a phone number": ("请拨 139 1234 5678", "请拨 139 1234 5678", (Obstacle.LINK, "text")),
+    "a link in our own name": ("【县应急局 a.gov.cn】请避险", "请避险", (Obstacle.LINK, "issuer")),
+    "too long": ("雨" * 501, "雨" * 501, (Obstacle.TOO_LONG, "")),
+    "nothing": ("暴雨红色预警，转移到学校，电话119", "转移到学校", None),
+}
+
+
+@pytest.mark.parametrize(("text", "officers", "wanted"), UNSENDABLE.values(), ids=UNSENDABLE)
+async def test_what_is_refused_in_the_form_is_refused_at_night_alone_and_in_a_batch(
+    text: str, officers: str, wanted: tuple[Obstacle, str] | None
+) -> None:
+    rig = MasRig()
+    await rig.start()
+    fields = {"text": officers, "issuer": "县应急局 a.gov.cn"}
+    until = rig.now() + timedelta(minutes=5)
+    bad = request(text, valid_until=until, fields=fields)
+    good = request("请避险", to="+8613912345679", valid_until=until)
+
+    found = rig.channel.check(Words(text=text, language="zh", fields=fields))
+    alone = await rig.channel.send(bad)
+    first, second = await rig.channel.send_batch([bad, good])
+
+    await rig.close()
+    assert ((found.obstacle, found.field) if found else None) == wanted
+    assert first is not None
+    assert second is not None
+    if wanted is None:
+        assert alone.kind is first.kind is OutcomeKind.ACCEPTED
+    else:
+        assert alone.kind is first.kind is OutcomeKind.REJECTED
+        assert alone.code == first.code == wanted[0]
+        assert alone.error_class is first.error_class is ErrorClass.UNROUTABLE
+    assert second.kind is OutcomeKind.ACCEPTED, "the others are not to blame"
 
 
 async def test_a_wrong_secret_is_refused_by_the_mas_and_is_our_set_up() -> None:
