@@ -172,11 +172,18 @@ class CallbackReader:
             sender=sender,
             text=text,
             dedupe_key=_key(rule.record, record, "")
-            or fingerprint(sender, recipient, text, at=happened_at, received_at=self._clock()),
+            or self._fingerprint(record, sender, recipient, text, at=happened_at),
             token=text_of(find(record, rule.token_field)) if rule.token_field else "",
             recipient=recipient,
             happened_at=happened_at,
         )
+
+    def _fingerprint(self, record: Record, *words: str, at: datetime | None) -> str:
+        """A stamp that is no time we can read tells two replies apart all the same: after an
+        outage the words of two days may come in one minute."""
+        rule = self._inbound.record.time if self._inbound is not None else None
+        stamp = text_of(find(record, rule.field)) if rule is not None and at is None else ""
+        return fingerprint(*words, stamp, at=at, received_at=self._clock())
 
     def _remains(self, part: Any) -> InboundEvent:
         """Return a part that nobody understands as a person's word: a human shall look at it."""

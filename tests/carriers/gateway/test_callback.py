@@ -359,6 +359,17 @@ async def test_without_an_id_and_a_time_the_same_word_of_next_week_is_another_re
     assert await reply() != first
 
 
+async def test_what_came_in_one_minute_after_an_outage_is_as_many_replies_as_stamps(
+    mas: MasRig,
+) -> None:
+    record = mas.far.reply_record("13912345678", "1", SENDER)
+    await mas.far.push([{**record, "sendTime": f"2025071{day}140000"} for day in (0, 1, 1)])
+
+    events = mas.channel.parse_inbound(mas.door.take()[0])
+
+    assert len({event.dedupe_key for event in events}) == 2
+
+
 async def test_a_reply_that_a_carrier_brings_days_late_is_still_one(mas: MasRig) -> None:
     record = mas.far.reply_record("13912345678", "1", SENDER)
     keys = set()
