@@ -173,7 +173,7 @@ PARAMETERS = {
     "a country by its letters": ({"inbound_countries": ["CN"]}, "calling codes such as 86"),
     "digits nobody dials": ({"countries": "８６"}, "calling codes such as 86"),
     "a plus sign alone": ({"countries": "+"}, "calling codes such as 86"),
-    "a pace below zero": ({"per_second": -1.0}, "above 0"),
+    "a pace below zero": ({"per_second": -1.0}, "per_second is a number from 0"),
 }
 
 
