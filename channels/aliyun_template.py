@@ -160,6 +160,14 @@ class Templates:
         """Whether somebody can answer by a key."""
         return any(template.keys for template in self._templates)
 
+    @property
+    def again_keys(self) -> frozenset[str]:
+        """Keys that only ask to hear the text again. A key that is an answer anywhere is not one:
+        a report of a call does not say which template was spoken."""
+        meant = [pair for template in self._templates for pair in template.keys.items()]
+        answers = {key for key, code in meant if code != AGAIN}
+        return frozenset(key for key, _ in meant) - answers
+
     def fill(self, words: Words) -> Filled | Unsendable:
         """Return what would be sent, or why it cannot be."""
         drill = bool(words.fields.get("drill", False))

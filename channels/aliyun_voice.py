@@ -6,6 +6,8 @@
     at the end              VoiceReport: how it ended, how long, which keys
 
     a key of a call is reported twice, on the way and at its end: one answer, by call and key
+    a key that only says the text again is none
+    a key in a report without OutId is kept for a human, with the number that was called
 
 OutId holds fifteen bytes, and our tokens are longer. What goes out is the token's beginning, which
 names the try and part of its signature; the house reads it, since the callback is genuine already
@@ -109,6 +111,9 @@ SILENT: Final = frozenset({KEY_PRESSED, "200100"})
 """Codes that are no receipt: a key, and that a call is over, of which the report says how."""
 CONNECTED: Final = frozenset({ReceiptWord.HEARD, ReceiptWord.CUT_SHORT})
 KEYS: Final = frozenset("0123456789")
+NAMELESS: Final = "按键 {key}"
+"""How a key reads that belongs to no try. A person understands it; nothing counts it as an answer:
+the same account may call for somebody else, whose 1 is not ours (law 1)."""
 
 
 class AliyunVoice(PlainChannel):
@@ -204,14 +209,19 @@ class AliyunVoice(PlainChannel):
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Read a batch of reports; keys in it give nothing. Raises SignatureInvalid …"""
-        ours = self._ours(request)
+        calls = self._calls(request)
+        ours = [one for one in calls if one.get("out_id")]
+        if len(ours) < len(calls):
+            # Somebody calls by hand from the provider's console, with our account.
+            log.info("reports about what we did not call", channel=self.name)
         return [
             self._receipt(one) for one in ours if str(one.get("status_code", "")) not in SILENT
         ]
 
     def parse_inbound(self, request: CallbackRequest) -> list[InboundEvent]:
         """Read the keys in a batch, those in the report of a call's end too."""
-        return [event for one in self._ours(request) for event in _keys(one)]
+        silent = self._templates.again_keys
+        return [event for one in self._calls(request) for event in _keys(one, silent)]
 
     def reply(self, request: CallbackRequest, words: SendRequest | None) -> CallbackReply:
         """The provider wants to read a zero."""
@@ -264,16 +274,15 @@ class AliyunVoice(PlainChannel):
 
     # ------------------------------------------------------------------------------- the callback
 
-    def _ours(self, request: CallbackRequest) -> list[Mapping[str, Any]]:
+    def _calls(self, request: CallbackRequest) -> list[Mapping[str, Any]]:
         reports = self._gate.objects(request)
-        ours = [one for one in reports if one.get("out_id") and one.get("call_id")]
-        if len(ours) < len(reports):
-            # Somebody calls by hand from the provider's console, with our account.
-            log.info("reports about what we did not call", channel=self.name)
         if not any("status_code" in one for one in reports):
             raise CallbackMalformed("no report in the batch says how a call went")
-        self._gate.about(request, (str(one["out_id"]) for one in ours))
-        return ours
+        calls = [one for one in reports if one.get("call_id")]
+        if len(calls) < len(reports):
+            log.warning("reports that name no call", channel=self.name)
+        self._gate.about(request, (str(one["out_id"]) for one in calls if one.get("out_id")))
+        return calls
 
     def _receipt(self, one: Mapping[str, Any]) -> ReceiptEvent:
         code = str(one.get("status_code", ""))
@@ -303,19 +312,21 @@ def out_id(token: str) -> str:
     return token[:OUT_ID_BYTES_MAX]
 
 
-def _keys(one: Mapping[str, Any]) -> Iterator[InboundEvent]:
-    """Yield each key of a report once, in the order they were pressed.
+def _keys(one: Mapping[str, Any], silent: frozenset[str]) -> Iterator[InboundEvent]:
+    """Yield each key of a report once, in the order they were pressed. `silent` ones say nothing.
 
     The report of a call's end repeats what was told on the way, all keys in one string; by call and
     key both are the same answer.
     """
-    pressed = dict.fromkeys(key for key in str(one.get("dtmf") or "") if key in KEYS)
+    token = str(one.get("out_id") or "")
+    pressed = dict.fromkeys(key for key in str(one.get("dtmf") or "") if key in KEYS - silent)
     for key in pressed:
         yield InboundEvent(
             sender=international(one.get("callee")),
-            text=key,
-            dedupe_key=f"{one['call_id']}:key:{key}",
-            token=str(one["out_id"]),
+            text=key if token else NAMELESS.format(key=key),
+            # Should the call's other report name the try, that one is the answer and no repeat.
+            dedupe_key=f"{one['call_id']}:key:{key}{'' if token else ':nameless'}",
+            token=token,
             happened_at=instant(one.get("status_time") or one.get("end_time")),
         )
 

@@ -23,6 +23,7 @@ from channels.registry import ChannelMisconfigured, build_channels
 from tests.carriers.aliyun.rigs import NUMBER, SECRET, AliyunVoiceRig
 from tests.carriers.aliyun.standin import Approved, Person
 from tests.carriers.aliyun.test_sms import request
+from warnsvc.core.answer import AnswerKind, parse
 
 BARE = "13912345678"
 
@@ -40,6 +41,12 @@ async def called(
         [event for one in caught for event in rig.channel.parse_receipts(one)],
         [event for one in caught for event in rig.channel.parse_inbound(one)],
     )
+
+
+def posted(rig: AliyunVoiceRig, *reports: object) -> CallbackRequest:
+    """What the provider would post."""
+    url = f"https://x.example.org/callbacks/a?{rig.channel.callback_query}"
+    return CallbackRequest(url=url, headers={}, body=json.dumps(reports).encode())
 
 
 async def test_a_call_that_asks_for_an_answer_has_a_menu(voice: AliyunVoiceRig) -> None:
@@ -145,11 +152,52 @@ async def test_a_key_that_is_told_twice_is_one_answer(voice: AliyunVoiceRig) -> 
 
 
 async def test_keys_are_told_apart_and_keep_their_order(voice: AliyunVoiceRig) -> None:
-    _, answers = await called(voice, Person(keys="91"))
+    _, answers = await called(voice, Person(keys="21"))
 
     first_seen = list(dict.fromkeys(answer.text for answer in answers))
-    assert first_seen == ["9", "1"]
+    assert first_seen == ["2", "1"]
     assert len({answer.dedupe_key for answer in answers}) == 2
+
+
+async def test_a_key_that_says_the_text_again_is_no_answer(voice: AliyunVoiceRig) -> None:
+    """As an answer it would be one that nobody understands: an alarm for each listener."""
+    _, answers = await called(voice, Person(keys="991"))
+
+    assert {answer.text for answer in answers} == {"1"}
+
+
+async def test_a_key_that_repeats_here_and_answers_there_is_an_answer(
+    voice: AliyunVoiceRig,
+) -> None:
+    test = """
+[[template]]
+form = "test"
+language = "zh"
+code = "TTS_9"
+text = "${text}"
+variables = { text = "message" }
+keys = { "9" = "TTS_ONE" }
+"""
+    voice.channel = voice.make(templates_file=voice.file(voice.templates + test))
+
+    _, answers = await called(voice, Person(keys="9"))
+
+    assert {answer.text for answer in answers} == {"9"}
+
+
+async def test_a_key_without_our_name_for_the_try_is_kept_for_a_human(
+    voice: AliyunVoiceRig,
+) -> None:
+    """The account may call for somebody else, too: his 1 must not be an answer to a warning."""
+    key = {"call_id": "1^2", "callee": "13912345678", "status_code": "300000", "dtmf": "1"}
+    (kept,) = voice.channel.parse_inbound(posted(voice, key))
+    (named,) = voice.channel.parse_inbound(posted(voice, key | {"out_id": "tok-1"}))
+
+    assert (kept.sender, kept.token) == ("+8613912345678", "")
+    assert parse(kept.text).kind is AnswerKind.UNCLEAR
+    assert "1" in kept.text
+    assert (named.text, named.token) == ("1", "tok-1")
+    assert named.dedupe_key != kept.dedupe_key  # or what counts would be taken for a repeat
 
 
 async def test_the_same_key_in_another_call_is_another_answer(voice: AliyunVoiceRig) -> None:
@@ -238,19 +286,15 @@ async def test_without_the_key_in_the_address_nothing_is_believed(voice: AliyunV
 
 
 async def test_reports_of_calls_that_are_not_ours_are_passed_over(voice: AliyunVoiceRig) -> None:
-    def posted(*objects: object) -> CallbackRequest:
-        url = f"https://x.example.org/callbacks/a?{voice.channel.callback_query}"
-        return CallbackRequest(url=url, headers={}, body=json.dumps(objects).encode())
-
     ours = {"call_id": "1^2", "out_id": "tok-1", "status_code": "200000"}
     foreign = {"call_id": "1^3", "status_code": "200000"}
 
-    events = voice.channel.parse_receipts(posted(foreign, ours))
+    events = voice.channel.parse_receipts(posted(voice, foreign, ours))
 
     assert [event.token for event in events] == ["tok-1"]
-    assert voice.channel.parse_receipts(posted(foreign)) == []
+    assert voice.channel.parse_receipts(posted(voice, foreign)) == []
     with pytest.raises(CallbackMalformed):
-        voice.channel.parse_receipts(posted({"hello": "there"}))
+        voice.channel.parse_receipts(posted(voice, {"hello": "there"}))
 
 
 @pytest.mark.parametrize(
