@@ -43,6 +43,9 @@ MACHINES: Final = frozenset(
 )
 """`AnsweredBy` when nobody has heard it. `unknown` is not among them: it may have been a person."""
 
+PERSON: Final = "human"
+"""`AnsweredBy` when a person picked up: the only word that says so."""
+
 
 def address(callback_url: str, **step: object) -> str:
     """Return a callback address with a step of the call in its query."""

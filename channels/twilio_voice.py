@@ -5,15 +5,17 @@
        ├─ ?step=status   initiated, ringing, answered, completed          receipts
        ├─ ?step=amd      a person or a machine                            receipt
        ├─ ?step=said     after the message: a key ──► answer; none ──► it was played to its end
-       │      1, 2 ──► ?step=key, which says thanks;   9, other, none ──► the message again
+       │      1, 2, 4 ──► ?step=key, which says thanks;   9, other, none ──► the message again
        └─ ?step=fetch    the document of a long message
 
 Nothing is remembered about a call: which step it is, which round and which language stand in the
 callback's query, which Twilio signs. A call that ends is `cut_short` whatever came before; receipts
-only raise, so one that was heard stays heard (carriers.md §5.5). A machine that listens to the end
-is no person. Twilio tells of that beside the call, to whichever process answers: `played` and
-`person` are two receipts, and make one `heard` where they meet, in the database. The digits mean
-what the message itself says they mean. It never tries again.
+only raise, so one that was heard stays heard (carriers.md §5.5). Only a person can have heard, and
+only Twilio's word `human` says that it was one: `unknown`, a word we do not know, and a call that
+was not asked about may all be a mailbox that listened to the end (law 1). Twilio tells of that
+beside the call, to whichever process answers: `played` and `person` are two receipts, and make one
+`heard` where they meet, in the database. The digits mean what the message itself says they mean.
+It never tries again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +44,7 @@ from channels.http_client import TimeLimits
 from channels.twilio_call import (
     ENDED,
     MACHINES,
+    PERSON,
     WAITING,
     address,
     bare,
@@ -114,8 +117,8 @@ class TwilioVoice(TwilioChannel):
     ) -> None:
         """`lines`: calls at once that the account may have; new accounts have two or three.
 
-        `machine_detection`: Enable, DetectMessageEnd, or empty for none. `repeats`: how often the
-        message is said when no key is pressed.
+        `machine_detection`: Enable, DetectMessageEnd, or empty for none; then no call is heard
+        unless a key is pressed. `repeats`: how often the message is said when no key is pressed.
         """
         if machine_detection not in {"", "Enable", "DetectMessageEnd"}:
             raise ValueError("machine_detection is Enable, DetectMessageEnd or empty")
@@ -323,16 +326,16 @@ class TwilioVoice(TwilioChannel):
             return voicemail(token, sid, by)
         if form.get("CallStatus") in ENDED:
             return receipt(token, sid, "completed", ReceiptWord.CUT_SHORT)
-        if self._machine_detection and not by:
-            return half(token, sid, ReceiptWord.PLAYED)
-        return receipt(token, sid, "said", ReceiptWord.HEARD)
+        if by == PERSON:
+            return receipt(token, sid, "said", ReceiptWord.HEARD)
+        return half(token, sid, ReceiptWord.PLAYED)
 
     def _detected(self, token: str, sid: str, form: Mapping[str, str]) -> ReceiptEvent:
-        """What is no machine may have been a person, and counts as one."""
+        """What is neither a machine nor certainly a person picked up, and that is all we know."""
         by = form.get("AnsweredBy", "")
         if by in MACHINES:
             return voicemail(token, sid, by)
-        if by:
+        if by == PERSON:
             return half(token, sid, ReceiptWord.PERSON)
         return receipt(token, sid, "in-progress", ReceiptWord.PICKED_UP)
 

@@ -54,7 +54,9 @@ HELP: Mapping[str, str] = {
     "ring_seconds": mark("最多响铃几秒。"),
     "key_seconds": mark("念完后等按键几秒。"),
     "time_limit_seconds": mark("一通电话最长几秒。"),
-    "machine_detection": mark("怎样识别语音信箱；不写表示不识别。"),
+    "machine_detection": mark(
+        "怎样识别语音信箱；不写表示不识别，这时没按键的电话都不算听完，蓝色、黄色预警要接着叫。"
+    ),
     "settle_seconds": mark("发出几秒后才去查结果不明的短信。"),
     "shared_secret": mark("所有接口仍用通道的同一个密钥，像以前那样；否则各有各的。"),
     CANARY_TO: mark("定时试发的测试号码（如 +8613…）或 https 地址；不写就不试发。"),

@@ -65,6 +65,22 @@ async def test_who_listens_to_the_end_has_heard_though_two_processes_were_told_o
     assert len(county.callee(listening.first).heard) == 3  # in one call
 
 
+async def test_a_mailbox_that_is_not_known_for_one_closes_no_warning(
+    county: TwilioCounty,
+) -> None:
+    person, unknown, new_word = county.villages
+    county.callee(unknown.first).answered_by = "unknown"
+    county.callee(new_word.first).answered_by = "assistant"
+    warning = await county.red_warning(
+        colour=Colour.YELLOW, texts={"zh": "暴雨黄色预警：请注意防范。"}
+    )
+
+    await county.advance(minutes=16)
+
+    states = [await warning.state(v) for v in (person, unknown, new_word)]
+    assert states == ["answered", "calling", "calling"]
+
+
 ON_ONE_DATABASE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 """What differs between databases is in the story above; these are about the carrier."""
 

@@ -197,10 +197,27 @@ async def test_a_machine_that_listens_to_the_end_has_not_heard(voice: VoiceRig, 
     assert heard(voice)[0] == request_for(voice).text  # it is left on the mailbox
 
 
-async def test_where_nothing_says_machine_it_is_a_person(voice: VoiceRig) -> None:
+async def test_where_nothing_says_person_nobody_has_heard(voice: VoiceRig) -> None:
+    """A mailbox that Twilio does not know for one would close a warning (law 1)."""
     voice.server.person(voice.good_address).answered_by = "unknown"
 
-    assert {ReceiptWord.PERSON, ReceiptWord.PLAYED} <= {*(await call(voice)).words}
+    told = await call(voice)
+
+    assert not {ReceiptWord.HEARD, ReceiptWord.PERSON} & {*told.words}
+    assert ReceiptWord.PLAYED in told.words
+    assert ReceiptWord.UNDELIVERED not in told.words  # nor is it a mailbox
+
+
+async def test_without_detection_only_a_key_is_an_answer(voice: VoiceRig) -> None:
+    await voice.channel.close()
+    voice.channel = voice.door.channel = voice.make(machine_detection="")
+
+    silent = await call(voice)
+    voice.server.person(voice.good_address).keys = ["1"]
+    pressed = await call(voice, token="tok-0002")
+
+    assert not {ReceiptWord.HEARD, ReceiptWord.PERSON} & {*silent.words, *pressed.words}
+    assert [text for _, text in (*silent.answers, *pressed.answers)] == ["1"]
 
 
 LIVE = {"CallSid": "CA1", "CallStatus": "in-progress"}
@@ -209,15 +226,23 @@ STEPS = {
     "the end, to a person": (
         "said", {"AnsweredBy": "human"}, "Enable", ReceiptWord.HEARD, "CA1:said"
     ),
-    "the end, to no machine": (
-        "said", {"AnsweredBy": "unknown"}, "Enable", ReceiptWord.HEARD, "CA1:said"
+    "the end, to nobody knows whom": (
+        "said", {"AnsweredBy": "unknown"}, "Enable", ReceiptWord.PLAYED, "CA1:played"
+    ),
+    "the end, to a new word": (
+        "said", {"AnsweredBy": "assistant"}, "Enable", ReceiptWord.PLAYED, "CA1:played"
     ),
     "the end, to a machine": (
         "said", {"AnsweredBy": "fax"}, "Enable", ReceiptWord.UNDELIVERED, "CA1:machine"
     ),
-    "the end, and nobody asks who it is": ("said", {}, "", ReceiptWord.HEARD, "CA1:said"),
+    "the end, and nobody asks who it is": ("said", {}, "", ReceiptWord.PLAYED, "CA1:played"),
     "a person": ("amd", {"AnsweredBy": "human"}, "Enable", ReceiptWord.PERSON, "CA1:person"),
-    "no machine": ("amd", {"AnsweredBy": "unknown"}, "Enable", ReceiptWord.PERSON, "CA1:person"),
+    "nobody knows who": (
+        "amd", {"AnsweredBy": "unknown"}, "Enable", ReceiptWord.PICKED_UP, "CA1:in-progress"
+    ),
+    "a new word": (
+        "amd", {"AnsweredBy": "assistant"}, "Enable", ReceiptWord.PICKED_UP, "CA1:in-progress"
+    ),
     "a machine": (
         "amd", {"AnsweredBy": "machine_start"}, "Enable", ReceiptWord.UNDELIVERED, "CA1:machine"
     ),
