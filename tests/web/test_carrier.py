@@ -472,6 +472,18 @@ async def test_every_wrong_field_is_named_and_what_was_typed_is_kept(house: Desk
         assert f'value="{value}"' in page, value
 
 
+async def test_of_two_that_may_stand_for_each_other_neither_is_hidden(house: Desk) -> None:
+    browser = await visitor(house)
+
+    _, page = await browser.get("/carriers/add?adapter=twilio-sms")
+
+    open_, folded = page.split('<details class="more"', 1)
+    for name in ("sender", "messaging_service_sid"):
+        assert f'name="p_{name}"' in open_
+        assert f'name="p_{name}"' not in folded
+    assert open_.count("填其一，只填其一") == 2
+
+
 async def test_no_carrier_takes_the_name_of_a_page(house: Desk) -> None:
     browser = await visitor(house)
 

@@ -87,6 +87,8 @@ def became(ui: Ui, sent: TestSend) -> str:
 def parameter_row(ui: Ui, parameter: Parameter) -> tuple[str, str, str, str]:
     """Return a parameter as it is given, whether it is needed, its default, and what it is."""
     needed = ui.words("必填") if parameter.required else ""
+    if parameter.either:
+        needed = ui.words("填其一")
     option = "--secret-file" if parameter.secret else "--param"
     told = ui.words(parameter.help) if parameter.help else ""
     return f"{option} {parameter.name}=", needed, parameter.default, told

@@ -10,7 +10,7 @@ import inspect
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -21,6 +21,10 @@ PLACED_BY_US = frozenset({"name", "clock", "limits", "capabilities", "socket_fac
 """Parameters that nobody types."""
 WRITTEN_AS_TEXT = frozenset({"per_callee"})
 """Parameters that are objects, and that the registry reads from a text."""
+EITHER: Mapping[str, Mapping[str, str]] = {
+    "twilio-sms": {"sender": "messaging_service_sid", "messaging_service_sid": "sender"}
+}
+"""Adapter → two parameters, each with the other: exactly one is needed, though none by itself."""
 _SECRET = re.compile(r"secret|token|password|access_key(?!_id)|api_key(?!_s?id)|passwd")
 CANARY_TO, CANARY_MINUTES = "canary_to", "canary_minutes"
 
@@ -93,6 +97,8 @@ class Parameter:
     """The values there are, when only some are allowed."""
     secret: bool = False
     """Given as the path of a file that holds it."""
+    either: str = ""
+    """The parameter that may stand in its place: one of the two is needed."""
     help: str = ""
     """A Chinese sentence that is translated where it is shown; may be empty."""
 
@@ -133,7 +139,8 @@ def form_of(name: str, adapter: Adapter) -> AdapterForm:
     """Return one adapter's form: what it needs, what it may have, its secrets, its canary."""
     signature = inspect.signature(adapter.build)
     found = [p for each in signature.parameters.values() for p in _parameters(each)]
-    found.sort(key=lambda p: (not p.required, p.secret))
+    found = [replace(p, either=EITHER.get(name, {}).get(p.name, "")) for p in found]
+    found.sort(key=lambda p: (not p.required, not p.either, p.secret))
     return AdapterForm(name=name, kind=adapter.kind.value, parameters=(*found, *CANARY))
 
 
