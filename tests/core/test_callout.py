@@ -49,6 +49,7 @@ ORANGE = TierRule(
 )
 C = CalloutState
 DEAD, AWAY, MISSED = Failure.DEAD, Failure.AWAY, Failure.MISSED
+BLOCKED = Failure.BLOCKED
 
 
 def numbers(*kinds: str) -> tuple[Number, ...]:
@@ -293,6 +294,26 @@ def test_when_every_address_is_dead_he_is_unreachable_and_no_round_follows() -> 
     assert (person.callout.state, person.callout.due_at) == (C.UNREACHABLE, None)
 
 
+@pytest.mark.parametrize("other", [BLOCKED, DEAD])
+def test_where_carriers_refuse_what_may_be_a_right_number_a_human_can_call_it(
+    other: Failure,
+) -> None:
+    person = Person(a_callout())
+    person.start()
+    person.failed(0, other)
+
+    assert person.failed(1, BLOCKED) == (Unreachable(away=False, blocked=True),)
+    assert (person.callout.state, person.callout.due_at) == (C.UNREACHABLE, None)
+
+
+def test_a_blocked_text_becomes_a_call_like_a_dead_one() -> None:
+    person = Person(a_callout("mobile", "mobile"))
+    person.start()
+
+    assert sent(person.failed(0, BLOCKED)) == ["sms b2"]
+    assert sent(person.failed(1, BLOCKED)) == ["voice b2"]
+
+
 def test_a_phone_that_is_off_is_unreachable_now_but_is_called_again() -> None:
     person = Person(a_callout())
     person.start()
@@ -319,6 +340,7 @@ def test_a_phone_that_is_off_is_unreachable_now_but_is_called_again() -> None:
         (MISSED, MISSED, False),
         ("pending", MISSED, False),
         ("pending", DEAD, False),
+        (BLOCKED, AWAY, True),
     ],
 )
 def test_a_phone_is_off_when_one_channel_says_so_and_none_says_the_opposite(
@@ -521,7 +543,7 @@ def _check_step(
         assert (after.answered_at, after.late) == (before.answered_at, before.late)
     keys = [(t.tier, t.channel, t.number) for t in person.tried]
     assert len(keys) == len(set(keys)), "two attempts with one key"
-    dead = {(t.channel, t.address) for t in known if t.failure is DEAD}
+    dead = {(t.channel, t.address) for t in known if t.failure in {DEAD, BLOCKED}}
     for effect in effects:
         if isinstance(effect, PlanAttempt):
             assert after.state in ACTIVE, "an attempt for somebody who is not called"

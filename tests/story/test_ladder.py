@@ -162,6 +162,34 @@ async def test_when_every_number_is_dead_the_next_tier_is_called_at_once_and_som
     assert (await warning.escalation(village))["tier"] == 2
 
 
+@pytest.mark.parametrize(
+    ("error_class", "kind"),
+    [
+        (ErrorClass.BAD_NUMBER, "fix_number"),
+        (ErrorClass.NOT_CAPABLE, "fix_number"),
+        (ErrorClass.OPTED_OUT, "fix_number"),
+        (ErrorClass.UNROUTABLE, "call_by_hand"),
+        (ErrorClass.CONFIG, "call_by_hand"),
+        (ErrorClass.FILTERED, "call_by_hand"),
+    ],
+)
+async def test_nobody_is_sent_to_mend_a_number_that_only_our_carriers_refuse(
+    build: Build, error_class: ErrorClass, kind: str
+) -> None:
+    county = await build()
+    (village,) = county.villages
+    for carrier in (county.sms, county.voice):  # "your account is wrong" is tried three times
+        carrier.script(*[Reject(error_class)] * 3, to=village.first.phone.address)
+
+    warning = await county.red_warning()
+    await county.advance(minutes=4)
+
+    assert (await warning.callout(village.first))["state"] == "unreachable"
+    (task,) = [t for t in await county.rows("SELECT * FROM task") if t["callout_id"]]
+    assert (task["kind"], task["title"]) == (kind, village.first.name)
+    village.second.expects_sms("暴雨红色")  # nobody waits for him
+
+
 async def test_a_phone_that_is_switched_off_does_not_keep_the_next_tier_waiting(
     build: Build,
 ) -> None:

@@ -36,11 +36,13 @@ from warnsvc.core.callout_fact import (
 from warnsvc.core.pack import TierRule
 from warnsvc.core.round import (
     ATTEMPTS_PER_CHANNEL_MAX,
+    USELESS,
     Failure,
     PlanAttempt,
     Tried,
     instead,
     is_away,
+    is_blocked,
     plans,
     round_due_at,
     round_of,
@@ -51,6 +53,7 @@ __all__ = [
     "ACTIVE",
     "ATTEMPTS_PER_CHANNEL_MAX",
     "HOPELESS",
+    "USELESS",
     "Answered",
     "AttemptFailed",
     "CallByHand",
@@ -148,7 +151,7 @@ def _start(
         return _begun(state, fact, CalloutState.CALLING, len(rule.steps), None), (CallByHand(),)
     usable = usable_addresses(state.numbers, tried)
     if not usable:
-        return _begun(state, fact, CalloutState.UNREACHABLE, 0, None), (Unreachable(away=False),)
+        return _begun(state, fact, CalloutState.UNREACHABLE, 0, None), (_no_address(tried),)
     due_at = round_due_at(rule, fact.now, 1, fact.now)
     begun = _begun(state, fact, CalloutState.CALLING, 1, due_at)
     return begun, round_of(fact.tier, rule.steps[0], usable, tried)
@@ -192,10 +195,14 @@ def _attempt_failed(state: Callout, tried: Sequence[Tried]) -> tuple[Callout, tu
         return state, ()
     usable = usable_addresses(state.numbers, tried)
     if not usable:
-        return _unreachable(state, None), (Unreachable(away=False),)
+        return _unreachable(state, None), (_no_address(tried),)
     if all(is_away(a, tried) for addresses in usable.values() for a in addresses):
         return _unreachable(state, state.due_at), (Unreachable(away=True),)
     return state, plans(state.tier, instead(state.tier, usable, tried), usable, tried)
+
+
+def _no_address(tried: Sequence[Tried]) -> Unreachable:
+    return Unreachable(away=False, blocked=is_blocked(tried))
 
 
 def _unreachable(state: Callout, due_at: datetime | None) -> Callout:

@@ -73,9 +73,13 @@ class CallByHand:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The next tier must not wait. `away`: switched off; otherwise no usable address is left."""
+    """The next tier must not wait. `away`: switched off; otherwise no usable address is left.
+
+    `blocked`: carriers refuse what may be a right number, so that a human can still call it.
+    """
 
     away: bool
+    blocked: bool = False
 
 
 Effect = PlanAttempt | CancelUnsent | CallByHand | Unreachable

@@ -225,22 +225,24 @@ class Moves(WorkingSet):
                 self.changes.cancel_unsent.add(state.id)
             case call.CallByHand():
                 self.changes.tasks.append(NewTask("call_by_hand", callout_id=state.id))
-            case call.Unreachable(away):
-                self._unreachable(state, away=away)
+            case call.Unreachable():
+                self._unreachable(state, effect)
             case _:
                 assert_never(effect)
 
-    def _unreachable(self, state: Callout, *, away: bool) -> None:
+    def _unreachable(self, state: Callout, why: call.Unreachable) -> None:
+        """Leave a task for a human, unless his own rounds go on: the one that can help him."""
+        kind = "call_by_hand" if why.blocked else "fix_number"
         self._line(
             "callout.unreachable",
             callout_id=state.id,
             from_state=CalloutState.CALLING,
             to_state=state.state,
-            why="away" if away else "no_address",
+            why="away" if why.away else "blocked" if why.blocked else "no_address",
             data={"contact": state.contact_id},
         )
-        if not away:  # A phone that is off has the right number.
-            self.changes.tasks.append(NewTask("fix_number", callout_id=state.id))
+        if not why.away:  # A phone that is off has the right number.
+            self.changes.tasks.append(NewTask(kind, callout_id=state.id))
         self._spread(state.id)
 
     def _spread(self, callout_id: int) -> None:
@@ -253,7 +255,7 @@ class Moves(WorkingSet):
     def _notice(self, state: Callout, purpose: str, escalation_ids: list[int]) -> None:
         """A text that asks for nothing. Its number is the escalation's id: told once about each."""
         tried = self._tried.get(state.id, ())
-        dead = {(t.channel, t.address) for t in tried if t.failure is call.Failure.DEAD}
+        dead = {(t.channel, t.address) for t in tried if t.failure in call.USELESS}
         for channel, kind in _NOTICE_CHANNELS:
             numbers = (n for n in state.numbers if n.kind == kind and not n.failed)
             usable = [n.address for n in numbers if (channel, n.address) not in dead]

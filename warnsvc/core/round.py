@@ -25,11 +25,17 @@ class Failure(StrEnum):
     """What a failed attempt says about its address, in the callout's own terms."""
 
     DEAD = "dead"
-    """Useless on this channel: the next address now."""
+    """A wrong address for this channel: the next one now, and somebody must mend it."""
+    BLOCKED = "blocked"
+    """No carrier takes this for it, which says nothing against the address: the next one now."""
     AWAY = "away"
     """Switched off or out of coverage."""
     MISSED = "missed"
     """Rang, busy, voicemail, expired: try again in the next round."""
+
+
+USELESS = frozenset({Failure.DEAD, Failure.BLOCKED})
+"""After these an address is not tried again on this channel for this bulletin."""
 
 
 class Tried(NamedTuple):
@@ -63,8 +69,8 @@ def round_due_at(rule: TierRule, started_at: datetime, step: int, now: datetime)
 
 
 def usable_addresses(numbers: Sequence[Number], tried: Sequence[Tried]) -> dict[str, list[str]]:
-    """Channel → addresses that are not known to be dead on it, best first."""
-    dead = {(t.channel, t.address) for t in tried if t.failure is Failure.DEAD} if tried else ()
+    """Channel → addresses that are not known to be useless on it, best first."""
+    dead = {(t.channel, t.address) for t in tried if t.failure in USELESS} if tried else ()
     found: dict[str, list[str]] = {}
     for number in numbers:
         if number.failed:
@@ -99,9 +105,14 @@ def _plan(
     before = [t for t in tried if t.channel == channel and t.tier == tier]
     if len(before) >= ATTEMPTS_PER_CHANNEL_MAX:
         return None
-    alive = sum(1 for t in before if t.failure is not Failure.DEAD)
+    alive = sum(1 for t in before if t.failure not in USELESS)
     number = max((t.number for t in before), default=0) + 1
     return PlanAttempt(channel, tier, number, addresses[alive % len(addresses)])
+
+
+def is_blocked(tried: Sequence[Tried]) -> bool:
+    """Whether one of his addresses is useless through no fault of its own: it may be right."""
+    return any(t.failure is Failure.BLOCKED for t in tried)
 
 
 def is_away(address: str, tried: Sequence[Tried]) -> bool:
@@ -125,7 +136,7 @@ def instead(tier: int, usable: dict[str, list[str]], tried: Sequence[Tried]) -> 
     latest = {t.channel: (place, t) for place, t in enumerate(tried) if t.tier == tier}
     wanted: dict[str, None] = {}
     for place, last in latest.values():
-        if last.failure is not Failure.DEAD:
+        if last.failure not in USELESS:
             continue
         if last.channel in usable:
             wanted[last.channel] = None

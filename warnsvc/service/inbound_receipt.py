@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from channels.base import ReceiptWord
 from channels.errors import ErrorClass
-from warnsvc.core.callout import Failure
+from warnsvc.core.callout import USELESS, Failure
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import Context
 from warnsvc.service.inbound_work import States, Work
@@ -37,6 +37,9 @@ from warnsvc.store.port import Row, Unit
 
 _DECIDING = frozenset({ReceiptWord.HEARD, ReceiptWord.UNDELIVERED})
 """The words after which somebody may have to be called, or need not be."""
+
+_AT_ONCE = USELESS | {Failure.AWAY}
+"""Failures after which somebody is called otherwise before his next round."""
 
 
 class Told(NamedTuple):
@@ -195,7 +198,7 @@ class _Rising:
         bulletin_id, callout_id = attempt["bulletin_id"], attempt["callout_id"]
         if told.word is ReceiptWord.HEARD:
             self.work.setdefault(bulletin_id, Work()).heard.append(callout_id)
-        elif failure_of(told.state, told.error_class) in {Failure.DEAD, Failure.AWAY}:
+        elif failure_of(told.state, told.error_class) in _AT_ONCE:
             self.work.setdefault(bulletin_id, Work()).failed.append(callout_id)
 
     async def save(self, unit: Unit, *, filtering: Collection[str]) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from channels.errors import ADDRESS_IS_DEAD, ErrorClass
-from warnsvc.core.callout import HOPELESS, Callout, CalloutState, Failure, Tried
+from warnsvc.core.callout import HOPELESS, USELESS, Callout, CalloutState, Failure, Tried
 from warnsvc.core.case import Case, may_be_told
 from warnsvc.core.escalation import Escalation, EscalationState, Member, Tier
 from warnsvc.core.pack import Rule
@@ -40,8 +40,9 @@ PORTION_ROWS = 250
 """Escalations in one case, if they share nobody with the next: some ten milliseconds of deciding,
 while the portion before is being written."""
 
-_DEAD = ADDRESS_IS_DEAD | {ErrorClass.UNROUTABLE, ErrorClass.FILTERED, ErrorClass.CONFIG}
-"""After these this address will not be reached on this channel in this bulletin."""
+_BLOCKED = frozenset({ErrorClass.UNROUTABLE, ErrorClass.FILTERED, ErrorClass.CONFIG})
+"""After these this address will not be reached on this channel in this bulletin, though it is
+right: it is our carriers, our text or our set-up that somebody must mend."""
 _AWAY = frozenset({ErrorClass.HANDSET_OFF, ErrorClass.THROTTLED})
 """After these it will not be reached now; perhaps later."""
 
@@ -50,8 +51,10 @@ def failure_of(state: str, error_class: str | None) -> Failure | None:
     """Return what an attempt's state says to its callout; None while it may still succeed."""
     if state not in {"undelivered", "failed", "expired"}:
         return None
-    if error_class in _DEAD:
+    if error_class in ADDRESS_IS_DEAD:
         return Failure.DEAD
+    if error_class in _BLOCKED:
+        return Failure.BLOCKED
     return Failure.AWAY if error_class in _AWAY else Failure.MISSED
 
 
@@ -277,7 +280,7 @@ async def dead_addresses(unit: Unit, bulletin_id: int) -> set[tuple[int, str, st
     return {
         (row["callout_id"], row["channel"], row["address"])
         for row in rows
-        if failure_of(row["state"], row["error_class"]) is Failure.DEAD
+        if failure_of(row["state"], row["error_class"]) in USELESS
     }
 
 

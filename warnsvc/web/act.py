@@ -83,6 +83,7 @@ WHY: dict[str, str] = {
     "late": mark("迟应"),
     "in_time": mark("按时"),
     "no_address": mark("没有可用号码"),
+    "blocked": mark("运营商都不肯发，号码可能没错"),
     "away": mark("关机或不在服务区"),
     "lifted": mark("预警解除"),
     "expired": mark("预警到期"),
