@@ -71,6 +71,9 @@ WORDS: Final[Mapping[str, tuple[ReceiptWord, ErrorClass | None]]] = {
 CAME_IN: Final = frozenset({"receiving", "received"})
 """The words of a message that somebody sent to us."""
 
+STOP: Final = "STOP"
+"""`OptOutType` of a message with which somebody opted out, and the word for it."""
+
 TEXT_CHARS_MAX: Final = 1600
 VALIDITY_SECONDS_MAX: Final = 36_000
 """Twilio keeps a message for ten hours at most."""
@@ -213,8 +216,9 @@ class TwilioSms(TwilioChannel):
     def parse_inbound(self, request: CallbackRequest) -> list[InboundEvent]:
         """Read a reply; a status callback gives an empty list.
 
-        Words with which people opt out (STOP, TD) come as what they are: a person's words, which
-        somebody at the duty desk must see. Twilio itself keeps from then on what we send them.
+        Words with which people opt out (STOP, TD) come as what they are, and somebody at the duty
+        desk must hear of them: Twilio itself keeps from then on what we send. Where it says so of
+        words of the account's own (Advanced Opt-Out), they come as the word that everybody knows.
         """
         form = self.read(request)
         if _status(form) not in CAME_IN:
@@ -222,7 +226,7 @@ class TwilioSms(TwilioChannel):
         return [
             InboundEvent(
                 sender=self.needed(form, "From"),
-                text=form.get("Body", ""),
+                text=STOP if form.get("OptOutType") == STOP else form.get("Body", ""),
                 dedupe_key=self.needed(form, "MessageSid"),
                 token=request.token,
                 recipient=form.get("To", ""),

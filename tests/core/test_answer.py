@@ -65,7 +65,15 @@ RECEIVED = [
 REFUSED = ["2", "２", "٢", "۲", "2。", "无法到岗", "无法到岗。", "去不了", "不行", "No.", "ياق"]
 ON_POST = ["3", "３", "٣", "到岗", "已到岗！", "On post"]
 HELP = ["4", "٤", "需要支援", "求助!!", "HELP"]
+OPTED_OUT = ["T", "TD", "ｔｄ", "退订", " 退订。", "STOP", "Stop!", "stop all", "Unsubscribe", "OptOut"]
 UNCLEAR = [
+    "R",
+    "END",
+    "Cancel",
+    "quit",
+    "退订吗？",
+    "stop it",
+    "TD1",
     "",
     " ",
     "。",
@@ -104,8 +112,6 @@ UNCLEAR = [
     "好不好",
     "是不是",
     "不是",
-    "TD",
-    "退订",
     "收到" * (REPLY_CHARS_MAX // 2 + 1),
     "1" + " " * REPLY_CHARS_MAX,
 ]
@@ -115,6 +121,7 @@ CASES = [
     *((text, AnswerKind.REFUSED) for text in REFUSED),
     *((text, AnswerKind.ON_POST) for text in ON_POST),
     *((text, AnswerKind.HELP) for text in HELP),
+    *((text, AnswerKind.OPTED_OUT) for text in OPTED_OUT),
     *((text, AnswerKind.UNCLEAR) for text in UNCLEAR),
 ]
 

@@ -8,6 +8,7 @@ import pytest
 from tests.web.rig import Desk
 from warnsvc.core.bulletin import BulletinStatus
 from warnsvc.resource import locale_dir
+from warnsvc.service.opt_out import CARRIER, tell_of_opt_outs
 from warnsvc.service.watch import BOUNDS
 from warnsvc.store.table import AlarmRow
 from warnsvc.web.alarm_text import alarm_text
@@ -41,6 +42,22 @@ async def test_the_worst_stands_first(desk: Desk) -> None:
     await raised(desk, "unmatched", "database", "late", "exhausted", "clock", "help")
 
     assert await listed(desk) == ["exhausted", "help", "late", "clock", "database", "unmatched"]
+
+
+async def test_who_opted_out_is_named_at_the_desk_and_on_his_card(desk: Desk) -> None:
+    browser = await desk.logged_in("duty")
+    async with desk.ctx.store.unit() as unit:
+        contact, other = await unit.fetch("SELECT id, name FROM contact ORDER BY id LIMIT 2")
+        await tell_of_opt_outs(unit, [contact["id"]], now=desk.clock.now(), by=CARRIER)
+
+    _, page = await browser.get("/")
+    _, card = await browser.get(f"/contacts/{contact['id']}")
+    _, others = await browser.get(f"/contacts/{other['id']}")
+
+    assert f'<a href="/contacts/{contact["id"]}"><bdi>{contact["name"]}</bdi></a>' in page
+    assert "有人退订了短信" in page
+    assert "已退订短信" in card
+    assert "已退订短信" not in others
 
 
 async def test_what_lasts_stands_before_what_is_over_and_live_before_drill(desk: Desk) -> None:

@@ -36,8 +36,14 @@ class AnswerKind(StrEnum):
     """无法到岗: somebody else must be called now."""
     HELP = "help"
     """Needs help; has received."""
+    OPTED_OUT = "opted_out"
+    """Wants no more texts: no answer, and somebody must know."""
     UNCLEAR = "unclear"
     """Words for a human to read."""
+
+
+NO_ANSWER = frozenset({AnswerKind.OPTED_OUT, AnswerKind.UNCLEAR})
+"""What moves nobody's state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,7 @@ _RUNG = {
     AnswerKind.HEARD: RUNG_HEARD,
     AnswerKind.REFUSED: 0,
     AnswerKind.HELP: RUNG_RECEIVED,
+    AnswerKind.OPTED_OUT: 0,
     AnswerKind.UNCLEAR: 0,
 }
 
@@ -107,6 +114,9 @@ _WORDS: dict[AnswerKind, tuple[str, ...]] = {
         "جوق",
     ),
     AnswerKind.HELP: ("4", "需要支援", "请求支援", "求助", "help"),
+    # What carriers obey (carriers.md §1.1) and nobody says otherwise. END, QUIT, CANCEL and a
+    # single R are left to a human: they may be about the danger.
+    AnswerKind.OPTED_OUT: ("td", "t", "退订", "stop", "stopall", "unsubscribe", "optout", "revoke"),
 }
 
 

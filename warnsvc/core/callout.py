@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from contacts.contact import Number
-from warnsvc.core.answer import AnswerKind
+from warnsvc.core.answer import NO_ANSWER, AnswerKind
 from warnsvc.core.callout_fact import (
     Answered,
     AttemptFailed,
@@ -217,7 +217,7 @@ def _raised(state: Callout, rung: int) -> Callout:
 
 
 def _answered(state: Callout, fact: Answered) -> tuple[Callout, tuple[Effect, ...]]:
-    if fact.kind is AnswerKind.UNCLEAR:
+    if fact.kind in NO_ANSWER:
         return state, ()
     if fact.kind is AnswerKind.REFUSED:
         return _refused(state)

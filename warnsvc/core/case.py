@@ -14,7 +14,7 @@ from datetime import datetime
 
 from warnsvc.core import callout as call
 from warnsvc.core import escalation as esc
-from warnsvc.core.answer import AnswerKind
+from warnsvc.core.answer import NO_ANSWER, AnswerKind
 from warnsvc.core.callout import Callout, CalloutState
 from warnsvc.core.change import Changes, NewAlarm, NewAttempt, NewTask
 from warnsvc.core.escalation import Escalation, EscalationState
@@ -80,7 +80,7 @@ class Case(Moves):
         """
         before = self._callout(callout_id)
         late = self.is_late(callout_id)
-        if kind is AnswerKind.UNCLEAR:
+        if kind in NO_ANSWER:
             self.changes.alarms.append(NewAlarm("unmatched", callout_id=callout_id))
             return late
         if kind is AnswerKind.HEARD and rung < self._rule.closing_rung:

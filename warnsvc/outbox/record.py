@@ -18,12 +18,14 @@ from warnsvc.outbox.carrier import CarrierWatch
 from warnsvc.outbox.load import Sent
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.fault import is_databases_own
+from warnsvc.service.opt_out import CARRIER, tell_of_opt_outs
 from warnsvc.service.reference import of_outcomes
 from warnsvc.service.reroute import PassedOn, rerouted_lines
 from warnsvc.service.step import save_case, still_wanted
 from warnsvc.store.attempt import (
     Claimed,
     Outcome,
+    contacts_of_callouts,
     flag_numbers,
     load_reasons,
     load_states,
@@ -152,6 +154,8 @@ class Recorder:
             touched = await record_outcomes(unit, [o for _, o, _ in batch], owner=self._owner)
             await flag_numbers(unit, [o.attempt_id for _, o, _ in batch if _is_wrong(o)], now=now)
             await raise_filtered_alarms(unit, _filtering(batch), now=now)
+            leaving = await contacts_of_callouts(unit, _opted_out(batch))
+            await tell_of_opt_outs(unit, set(leaving.values()), now=now, by=CARRIER)
             told = batch if touched == len(batch) else await _as_it_is(unit, batch)
             await append_lines(unit, _lines(told, self._owner), now=now)
             answers = [_answer_fact(a, o, text, now) for a, o, text in batch if text]
@@ -221,6 +225,11 @@ def _is_passed_on(attempt: Claimed, outcome: Outcome) -> bool:
 def _filtering(batch: Sequence[_Recorded]) -> set[str]:
     """Return the carriers that refused a text for what it says."""
     return {o.carrier for _, o, _ in batch if o.error_class == ErrorClass.FILTERED and o.carrier}
+
+
+def _opted_out(batch: Sequence[_Recorded]) -> list[int]:
+    """Return the callouts of people who want no more texts. Their numbers are right, and called."""
+    return sorted({a.callout_id for a, o, _ in batch if o.error_class == ErrorClass.OPTED_OUT})
 
 
 def _is_wrong(outcome: Outcome) -> bool:

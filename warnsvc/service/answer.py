@@ -6,7 +6,7 @@
 
 from datetime import datetime, timedelta
 
-from warnsvc.core.answer import AnswerKind, answer
+from warnsvc.core.answer import NO_ANSWER, AnswerKind, answer
 from warnsvc.core.refusal import Refusal
 from warnsvc.service.context import WAKE_BOARD, WAKE_WORK, Context
 from warnsvc.service.step import save_case
@@ -34,7 +34,7 @@ async def by_hand(
         raise Refusal("happens_in_the_future", field="happened_at")
     if len(note) > NOTE_CHARS_MAX:
         raise Refusal("note_too_long", field="note", most=NOTE_CHARS_MAX)
-    if kind in {AnswerKind.UNCLEAR, AnswerKind.HEARD}:
+    if kind in NO_ANSWER or kind is AnswerKind.HEARD:
         raise Refusal("answer_kind_unknown", field="kind")
     async with ctx.store.unit() as unit:
         bulletin_id = await _bulletin_of(unit, callout_id, happened_at)

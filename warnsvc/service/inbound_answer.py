@@ -1,6 +1,7 @@
 """Answers: whom each is from.
 
     it names a try ──► who was called with it        it names a callout (a link) ──► that one
+    it says "no more texts" ──► an alarm about him (`opt_out`); it answers nothing
     it names nothing (a text) ──► whoever is called at that number in the newest bulletin that still
     waits for him; if none does and the last we sent him was a test, it answers the test
 
@@ -13,9 +14,10 @@ from datetime import datetime
 
 from warnsvc.core.answer import AnswerKind, parse
 from warnsvc.service.inbound_work import States, Work
+from warnsvc.service.opt_out import REPLY, people_at, tell_of_opt_outs
 from warnsvc.service.test_reply import tests_of_senders
 from warnsvc.service.test_word import mark_answered
-from warnsvc.store.attempt import callouts_of_addresses, load_attempts
+from warnsvc.store.attempt import callouts_of_addresses, contacts_of_callouts, load_attempts
 from warnsvc.store.port import Row, Unit
 from warnsvc.store.test_send import TestSend
 
@@ -30,8 +32,13 @@ async def sort_answers(
         return
     askers = await _askers_of(unit, facts, now)
     of_tests: dict[int, str] = {}
+    leaving = await _leaving(unit, facts, askers)
+    await tell_of_opt_outs(unit, {c for ids in leaving.values() for c in ids}, now=now, by=REPLY)
     lost = 0
     for fact in facts:
+        if fact["id"] in leaving:
+            states.append((fact["id"], "applied", "wants no more texts"))
+            continue
         if test := askers.test_of(fact):
             of_tests[test.id] = fact["text"]
             states.append((fact["id"], "applied", "the answer to a test"))
@@ -45,6 +52,25 @@ async def sort_answers(
         await mark_answered(unit, of_tests, now=now)
     if lost:
         await _alarm_unmatched(unit, lost, now)
+
+
+async def _leaving(unit: Unit, facts: Sequence[Row], askers: "_Askers") -> dict[int, list[int]]:
+    """Return fact → people of ours who wrote that they want no more texts.
+
+    Somebody who is on no list of ours is nobody's loss: his reply goes the way of any other.
+    """
+    saying = [fact for fact in facts if parse(fact["text"]).kind is AnswerKind.OPTED_OUT]
+    if not saying:
+        return {}
+    people = await people_at(unit, sorted({fact["sender"] for fact in saying if fact["sender"]}))
+    called = {c for fact in saying for c, _ in askers.callouts_of(fact)}
+    contacts = await contacts_of_callouts(unit, sorted(called))
+    found = {
+        fact["id"]: [contacts[c] for c, _ in askers.callouts_of(fact)]
+        or people.get(fact["sender"], [])
+        for fact in saying
+    }
+    return {fact_id: ids for fact_id, ids in found.items() if ids}
 
 
 def _state(fact: Row, found: Sequence[tuple[int, int]]) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from warnsvc.core.callout import USELESS, Failure
 from warnsvc.core.ledger import Line
 from warnsvc.service.context import Context
 from warnsvc.service.inbound_work import States, Work
+from warnsvc.service.opt_out import CARRIER, tell_of_opt_outs
 from warnsvc.service.receipt_word import CUT_SHORT, RANK, RUNG_OF, STATE_OF
 from warnsvc.service.reference import BY_REFERENCE, Nameless, find_nameless
 from warnsvc.service.reroute import is_from_before, reroute_refused
@@ -164,6 +165,8 @@ class _Rising:
     """By callout."""
     wrong: list[int] = field(default_factory=list)
     """Attempts whose numbers are wrong."""
+    opted_out: set[int] = field(default_factory=set)
+    """Contacts who want no more texts."""
     told: dict[int, list[list[Any]]] = field(default_factory=dict)
     """By bulletin: what its ledger line says."""
 
@@ -192,6 +195,8 @@ class _Rising:
             self._note(told, attempt)
         if told.error_class == ErrorClass.BAD_NUMBER:
             self.wrong.append(attempt["id"])
+        if told.error_class == ErrorClass.OPTED_OUT:
+            self.opted_out.add(attempt["contact_id"])
 
     def _note(self, told: Told, attempt: Row) -> None:
         """Note what his case must hear of."""
@@ -206,6 +211,7 @@ class _Rising:
         await record_receipts(unit, self.receipts.values())
         await flag_numbers(unit, self.wrong, now=self.now)
         await raise_filtered_alarms(unit, filtering, now=self.now)
+        await tell_of_opt_outs(unit, self.opted_out, now=self.now, by=CARRIER)
         await raise_rungs(unit, self.rungs, now=self.now)
         await append_lines(unit, [_line(b, rows) for b, rows in self.told.items()], now=self.now)
 

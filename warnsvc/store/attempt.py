@@ -448,6 +448,16 @@ async def callouts_of_addresses(unit: Unit, addresses: Sequence[str]) -> list[Ro
     )
 
 
+async def contacts_of_callouts(unit: Unit, callout_ids: Sequence[int]) -> dict[int, int]:
+    """Return whom these callouts are about: callout → contact."""
+    if not callout_ids:
+        return {}
+    rows = await unit.fetch(
+        "SELECT id, contact_id FROM callout WHERE id = ANY($1)", list(callout_ids)
+    )
+    return {row["id"]: row["contact_id"] for row in rows}
+
+
 async def next_due(unit: Unit) -> datetime | None:
     """Return when the next deadline, round or look-up is due."""
     row = await unit.fetch_one(

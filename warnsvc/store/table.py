@@ -474,6 +474,8 @@ class AlarmRow(SQLModel, table=True):
             "database",
             "canary",
             "filtered",
+            "opted_out",
+            "callback",
             name="ck_alarm_kind",
         ),
         Index("ix_alarm_open", "acknowledged_at", "id"),

@@ -57,10 +57,16 @@ def _canary(parts: list[str], length: _Length, words: Translate) -> str:
     return words("{carrier}：{length}没有一条试发成功", carrier=carrier, length=length(seconds))
 
 
+def _opted_out(parts: list[str], _length: _Length, _words: Translate) -> str:
+    _id, *name = parts
+    return " ".join(name)
+
+
 _SAY: dict[str, Callable[[list[str], _Length, Translate], str]] = {
     "late": _late,
     "unknown": _unknown,
     "clock": _clock,
     "database": _database,
     "canary": _canary,
+    "opted_out": _opted_out,
 }

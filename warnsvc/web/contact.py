@@ -15,6 +15,7 @@ from warnsvc.web.query.contact import (
     callouts_of,
     list_contacts,
     load_contact,
+    opted_out_at,
 )
 from warnsvc.web.visit import Visit, get, post, see_other
 
@@ -88,6 +89,7 @@ async def _page(
     async with visit.ctx.store.view() as view:
         line = await load_contact(view, number)
         callouts = await callouts_of(view, number)
+        opted_out = await opted_out_at(view, number)
     if line is None:
         raise Refusal("contact_unknown", id=number)
     return await visit.render(
@@ -96,6 +98,7 @@ async def _page(
         line=line,
         row=line.row,
         callouts=callouts,
+        opted_out=opted_out,
         refusal=refusal,
         secrets=secrets,
         typed=visit.form,

@@ -162,6 +162,8 @@ ALARM = {
     "database": Label(mark("数据库不可用"), "！", "bad"),
     "canary": Label(mark("定时试发没有成功，通道可能坏了"), "！", "bad"),
     "filtered": Label(mark("内容被运营商拦截"), "✕", "bad"),
+    "opted_out": Label(mark("有人退订了短信"), "⊘", "bad"),
+    "callback": Label(mark("运营商的回执和回复被拒收"), "✕", "bad"),
 }
 OVER = Label(mark("已恢复"), "✓", "good")
 """An alarm whose cause is over by itself."""

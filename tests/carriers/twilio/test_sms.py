@@ -106,13 +106,24 @@ async def test_a_receipt_that_comes_before_the_answer_is_about_the_same_try(sms:
     assert (event.token, event.reference) == ("tok-0001", outcome.reference)
 
 
-async def test_who_opts_out_is_heard_as_a_person(sms: SmsRig) -> None:
-    await sms.server.text(sms.good_address, " STOP  please ", opt_out="STOP")
+@pytest.mark.parametrize(
+    ("body", "opt_out", "text"),
+    [
+        (" STOP  please ", "", " STOP  please "),
+        ("别发了", "STOP", "STOP"),  # a word of the account's own
+        ("HELP", "HELP", "HELP"),
+        ("我要", "START", "我要"),
+    ],
+)
+async def test_who_opts_out_is_heard_as_a_person(
+    sms: SmsRig, body: str, opt_out: str, text: str
+) -> None:
+    await sms.server.text(sms.good_address, body, opt_out=opt_out)
     callback = sms.door.take()[0]
 
     (event,) = sms.channel.parse_inbound(callback)
 
-    assert (event.sender, event.text, event.recipient) == (sms.good_address, " STOP  please ", NUMBER)
+    assert (event.sender, event.text, event.recipient) == (sms.good_address, text, NUMBER)
     assert event.token == ""
     assert sms.channel.reply(callback, None).body == "<Response/>"
 

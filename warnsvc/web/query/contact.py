@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from warnsvc.store.port import Row, Unit
 
@@ -102,6 +103,27 @@ async def load_contact(view: Unit, contact_id: int) -> ContactLine | None:
     rows = await view.fetch("SELECT * FROM contact WHERE id = $1", contact_id)
     lines = await _with_details(view, rows)
     return lines[0] if lines else None
+
+
+async def opted_out_at(view: Unit, contact_id: int) -> datetime | None:
+    """Return when we learned that he wants no more texts; None once a text has reached him since.
+
+    Its alarm says it (`warnsvc.service.opt_out`), seen or not: his numbers themselves are right.
+    """
+    told = await view.fetch_one(
+        "SELECT raised_at FROM alarm WHERE kind = 'opted_out' AND text LIKE $1"
+        " ORDER BY id DESC LIMIT 1",
+        f"{contact_id} %",
+    )
+    if told is None:
+        return None
+    reached = await view.fetch_one(
+        "SELECT a.id FROM callout c JOIN attempt a ON a.callout_id = c.id WHERE c.contact_id = $1"
+        " AND a.channel = 'sms' AND a.state = 'delivered' AND a.sent_at > $2 LIMIT 1",
+        contact_id,
+        told["raised_at"],
+    )
+    return told["raised_at"] if reached is None else None
 
 
 async def callouts_of(view: Unit, contact_id: int) -> list[Row]:

@@ -11,8 +11,8 @@ LISTED_MAX = 30
 WORST_FIRST = (
     *("exhausted", "expired", "help", "refused", "no_contact"),  # people wait
     *("late", "clock", "database", "spool", "unknown"),  # people may have to wait
-    *("filtered", "channel"),  # the same, for some of them
-    *("canary", "poison", "unmatched"),  # somebody should look
+    *("callback", "filtered", "channel"),  # the same, for some of them
+    *("opted_out", "canary", "poison", "unmatched"),  # somebody should look
 )
 _RANKS = " ".join(f"WHEN '{kind}' THEN {rank}" for rank, kind in enumerate(WORST_FIRST))
 
