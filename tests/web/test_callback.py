@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,10 +22,12 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.faulty_store import FaultyStore, FaultyUnit
 from tests.web import rig
 from warnsvc.service import backlog as backlogs
+from warnsvc.service.alarm import raise_alarm
 from warnsvc.service.carrier import CarrierDraft, add_carrier
 from warnsvc.store.port import Store, StoreFault, Unit
 from warnsvc.web.application import create_web
 from warnsvc.web.callback import BODY_BYTES_MAX, CHANNELS, add_intake
+from warnsvc.web.callback_watch import WATCH
 
 SECRET = "s" * 32
 PATH = "/callbacks/sim-sms"
@@ -63,6 +65,7 @@ class Door:
     ctx: Any
     intake: Any
     kannel: HttpGateway
+    sms: SimulatedSms
 
     def signed(self, number: int = 1) -> tuple[bytes, dict[str, str]]:
         form = {
@@ -121,7 +124,7 @@ async def door(
     )
     app[CHANNELS] = {"sim-sms": sms, "kannel": kannel, "json": plain}
     async with TestClient(TestServer(app)) as client:
-        yield Door(client, away, clock, ctx, intake, kannel)
+        yield Door(client, away, clock, ctx, intake, kannel, sms)
     await kannel.close()
     await plain.close()
     await sms.close()
@@ -429,3 +432,89 @@ async def test_a_carrier_that_was_added_since_the_start_may_be_tried_out(
     assert await told(door, attempt, name="spare", Status="delivered") == 404
 
     assert (await row_of_test(door))["state"] == "delivered"
+
+
+# Refused ones ------------------------------------------------------------------------------------
+
+
+async def alarms(door: Door) -> list[tuple[str, bool]]:
+    """The alarms about refused callbacks: of which carrier, and whether it is over."""
+    await door.client.app[WATCH].settled()
+    async with door.store.view() as unit:
+        rows = await unit.fetch("SELECT * FROM alarm WHERE kind = 'callback' ORDER BY id")
+    return [(row["text"], row["ended_at"] is not None) for row in rows]
+
+
+async def refused(door: Door, path: str, times: int = 1) -> None:
+    for _ in range(times):
+        answer = await door.client.post(path, data={"Status": "delivered"})
+        assert answer.status == 403
+
+
+async def test_a_carrier_whose_word_is_refused_is_an_alarm_until_it_is_believed(door: Door) -> None:
+    token = door.ctx.token("attempt", 7)
+
+    await refused(door, f"/callbacks/sim-sms/{token}", times=3)
+    assert await alarms(door) == [("sim-sms", False)]
+    door.clock.move(minutes=2)
+    await refused(door, f"/callbacks/sim-sms/{token}")
+    assert await alarms(door) == [("sim-sms", False)]
+
+    assert await door.reply() == 204
+
+    assert await alarms(door) == [("sim-sms", True)]
+
+
+async def test_whoever_has_no_token_of_ours_rings_no_bell(door: Door) -> None:
+    await refused(door, PATH, times=50)
+
+    assert (await door.client.post(f"{PATH}/7.aaaaaaaaaaaaaaaaaaaaaa")).status == 404
+    assert (await door.client.post("/callbacks/nobody")).status == 404
+    assert await alarms(door) == []
+    assert door.ctx.measures.callbacks_refused == {"sim-sms": 50}
+
+
+async def test_whoever_got_hold_of_one_rings_it_once_a_minute_at_most(door: Door) -> None:
+    token = door.ctx.token("attempt", 7)
+
+    for number in range(5):
+        await refused(door, f"/callbacks/sim-sms/{token}")
+        assert await door.reply(number) == 204
+
+    assert await alarms(door) == [("sim-sms", True)]
+
+
+async def test_what_another_process_refused_is_over_when_this_one_believes(door: Door) -> None:
+    assert await door.reply(1) == 204
+    async with door.store.unit() as unit:
+        await raise_alarm(unit, "callback", "sim-sms", now=door.clock.now(), subject="sim-sms")
+        await raise_alarm(unit, "callback", "sim-voice", now=door.clock.now(), subject="sim-voice")
+
+    assert await door.reply(2) == 204
+    assert await alarms(door) == [("sim-sms", False), ("sim-voice", False)]
+    door.clock.move(minutes=1)
+    assert await door.reply(3) == 204
+
+    assert await alarms(door) == [("sim-sms", True), ("sim-voice", False)]
+
+
+async def test_an_alarm_that_cannot_be_written_is_written_by_the_next_one(door: Door) -> None:
+    token = door.ctx.token("attempt", 7)
+    door.store.away = True
+    await refused(door, f"/callbacks/sim-sms/{token}")
+    await door.client.app[WATCH].settled()
+
+    door.store.away = False
+    await refused(door, f"/callbacks/sim-sms/{token}")
+
+    assert await alarms(door) == [("sim-sms", False)]
+
+
+async def test_one_endpoint_with_a_wrong_secret_says_nothing_of_the_others(door: Door) -> None:
+    """Each knows the token in the address that we gave it."""
+    door.sms.capabilities = replace(door.sms.capabilities, many_hosts=True)
+
+    await refused(door, f"/callbacks/sim-sms/{door.ctx.token('attempt', 7)}")
+
+    assert await alarms(door) == []
+    assert door.ctx.measures.callbacks_refused == {"sim-sms": 1}

@@ -4,6 +4,7 @@ One `Measures` a process, made with its Context. It is read when somebody asks; 
 by it and nothing of it is stored.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,9 +26,11 @@ def _lateness() -> Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """The histograms of one process."""
+    """The histograms of one process, and what it counts."""
 
     lateness: Histogram = field(default_factory=_lateness)
+    callbacks_refused: Counter[str] = field(default_factory=Counter)
+    """By carrier."""
 
     def windows_closed(self, deadlines: Iterable[datetime], *, now: datetime) -> None:
         """Note that these windows were dealt with now, and it is committed."""

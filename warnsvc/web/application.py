@@ -32,6 +32,7 @@ from warnsvc.web import (
     region,
     task,
 )
+from warnsvc.web.callback_watch import add_watch
 from warnsvc.web.form import BODY_BYTES_MAX
 from warnsvc.web.guard import faults, headers
 from warnsvc.web.live import FEEDS, Feeds
@@ -58,6 +59,7 @@ def create_web(ctx: Context) -> web.Application:
     app[FEEDS] = Feeds(ctx)
     app[SHELF] = Shelf()
     app.on_shutdown.append(app[FEEDS].close)
+    add_watch(app, ctx)
     for module in (*CONSOLE, *OPEN):
         app.add_routes(module.routes())
     app.router.add_static("/static", static_dir(), append_version=False)

@@ -38,6 +38,7 @@ from warnsvc.service.test_word import take_words
 from warnsvc.spool import Spool
 from warnsvc.store.inbound import Inbound
 from warnsvc.store.port import StoreFault
+from warnsvc.web.callback_watch import WATCH
 from warnsvc.web.unreadable import unreadable_fact
 from warnsvc.web.visit import CONTEXT
 
@@ -105,7 +106,13 @@ async def _take(request: web.Request, channel: Channel, token: str) -> web.Respo
     if token and attempt_id is None and test_id is None:
         raise web.HTTPNotFound
     callback = _callback(ctx, request, await _body(request, channel.name), token)
-    said = hear(ctx, channel, callback, about_test=test_id is not None)
+    watch = request.app[WATCH]
+    try:
+        said = hear(ctx, channel, callback, about_test=test_id is not None)
+    except web.HTTPForbidden:
+        watch.refused(channel, named=bool(token))  # a token that is not ours did not come so far
+        raise
+    watch.verified(channel)
     try:
         await request.app[INTAKE].accept(said.facts)
         if said.tests:
@@ -226,7 +233,6 @@ def hear(
     try:
         receipts, answers = _parsed(channel, callback)
     except SignatureInvalid:
-        log.warning("callback.refused", carrier=channel.name)
         raise web.HTTPForbidden from None
     except CallbackMalformed as fault:
         log.error("callback.unreadable", carrier=channel.name, error=str(fault))

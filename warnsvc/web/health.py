@@ -161,6 +161,9 @@ def _of_process(ctx: Context, pulse: Pulse) -> Iterator[Sample]:
     if isinstance(ctx.clock, WatchedClock):
         for clock in ctx.clock.differences:
             yield Sample("warnsvc_clock_off_seconds", clock.seconds, {"whose": clock.whose})
+    refused = ctx.measures.callbacks_refused
+    for carrier in sorted({*ctx.fleet.channels, *refused}):
+        yield Sample("warnsvc_callbacks_refused", float(refused[carrier]), {"carrier": carrier})
     for name, read in pulse.numbers.items():
         yield Sample(name, float(read()))
 
