@@ -254,6 +254,16 @@ class InboundEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What people sent while we were away, as far as a carrier could be asked."""
+
+    events: Sequence[InboundEvent] = ()
+    """The oldest first. There may be some from after `until`."""
+    until: datetime | None = None
+    """Up to when none is missing; None: up to the question."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackRequest:
     """A raw callback as it came in, with the address the carrier was told to use."""
 
@@ -334,8 +344,11 @@ class Channel(Protocol):
         """Ask what became of a try. Empty: the carrier has never seen it; None: no answer."""
         ...
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
-        """Fetch what people sent while we were away, the oldest first; None: no answer."""
+    async def poll_inbound(self, since: datetime) -> Fetched | None:
+        """Fetch what people sent while we were away; None: no answer.
+
+        The work of one question is bounded. Where that is too little, `until` says how far it went.
+        """
         ...
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
@@ -397,9 +410,9 @@ class PlainChannel:
         """It cannot be asked."""
         return None
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+    async def poll_inbound(self, since: datetime) -> Fetched | None:
         """It keeps nothing to fetch."""
-        return []
+        return Fetched()
 
     def wants_words(self, request: CallbackRequest) -> bool:
         """It needs no words of ours."""

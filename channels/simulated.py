@@ -28,6 +28,7 @@ from channels.base import (
     Capabilities,
     ChannelKind,
     Estimate,
+    Fetched,
     InboundEvent,
     Inquiry,
     OutcomeKind,
@@ -209,7 +210,7 @@ class _SimulatedChannel(PlainChannel):
             log.warning("unreadable look-up", channel=self.name, fault=str(error))
             return None
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+    async def poll_inbound(self, since: datetime) -> Fetched | None:
         """Fetch replies and key presses since an instant, oldest first; None: no answer."""
         events: list[InboundEvent] = []
         url = self._base / "v1" / "inbound"
@@ -219,11 +220,13 @@ class _SimulatedChannel(PlainChannel):
             if status != 200 and not events:
                 return None
             items = answer.get("items") if status == 200 else None
+            if status == 200 and not items:
+                return Fetched(events=events)
             if not items:
                 break
             events += [_inbound(item) for item in items]
             query["After"] = items[-1]["Id"]
-        return events
+        return Fetched(events=events, until=events[-1].happened_at)
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Read a status callback; a reply or key press gives an empty list."""

@@ -13,6 +13,7 @@ SmartEncoded stays off, so that what the officer signed is what arrives. It neve
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -25,6 +26,7 @@ from channels.base import (
     Capabilities,
     ChannelKind,
     Estimate,
+    Fetched,
     InboundEvent,
     Inquiry,
     PerCalleeLimit,
@@ -49,6 +51,7 @@ from channels.twilio_channel import (
 )
 from channels.twilio_country import TWO_WAY, replies_from
 from channels.twilio_error import failure_class
+from channels.twilio_poll import replies_since
 from channels.twilio_signature import fields_of
 
 log = structlog.get_logger(__name__)
@@ -77,10 +80,6 @@ STOP: Final = "STOP"
 TEXT_CHARS_MAX: Final = 1600
 VALIDITY_SECONDS_MAX: Final = 36_000
 """Twilio keeps a message for ten hours at most."""
-
-POLL_PAGES_MAX: Final = 20
-PAGE_SIZE: Final = 1_000
-"""20,000 replies of an outage are fetched at once; more than this says that something is wrong."""
 
 NO_REPLY: Final = CallbackReply(
     status=200, body="<Response/>", content_type="text/xml"
@@ -193,14 +192,22 @@ class TwilioSms(TwilioChannel):
             return None
         return [self._receipt(inquiry.token, found.sid, found.status, found.error_code, found)]
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
-        """Fetch replies since an instant, oldest first; None without an answer."""
+    async def poll_inbound(self, since: datetime) -> Fetched | None:
+        """Fetch replies since an instant; None without an answer."""
         since = since.astimezone(UTC).replace(microsecond=0)  # the SDK converts no zone
-        records = await self._records_since(since)
-        if records is None:
+        to = {"to": self._sender} if self._sender else {}
+        read = await replies_since(
+            self,
+            partial(self._client.messages.page_async, **to),
+            lambda record: self._came_in(record, since),
+            since=since,
+            now=self._clock(),
+        )
+        if read is None:
             return None
-        events = [_inbound_of(r) for r in records if r.sid and self._came_in(r, since)]
-        return sorted(events, key=lambda event: event.happened_at or since)
+        events = map(_inbound_of, read.replies.values())
+        in_order = sorted(events, key=lambda event: event.happened_at or since)
+        return Fetched(events=in_order, until=read.until)
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         """Read a status callback; a reply gives an empty list."""
@@ -248,31 +255,12 @@ class TwilioSms(TwilioChannel):
 
     # ---------------------------------------------------------------------------------------------
 
-    async def _records_since(self, since: datetime) -> list[Any] | None:
-        """Return what was sent since an instant, or None when a page of it is missing.
-
-        Page by page, because the SDK's lists go on for as long as there is a next page.
-        """
-        which = {"to": self._sender} if self._sender else {}
-        page = await self.asked(
-            self._client.messages.page_async(date_sent_after=since, page_size=PAGE_SIZE, **which)
-        )
-        records: list[Any] = []
-        for left in range(POLL_PAGES_MAX - 1, -1, -1):
-            if page is None:
-                return None
-            records += page
-            if page.next_page_url is None:
-                return records
-            page = await self.asked(page.next_page_async()) if left else page
-        log.error("more replies than one poll fetches", channel=self.name)
-        return records
-
     def _came_in(self, record: Any, since: datetime) -> bool:
+        """Whether it is a reply to us. One to a number of our service may name no service."""
         sent_at = instant(record.date_sent)
         return (
             record.direction == "inbound"
-            and (not self._service or record.messaging_service_sid == self._service)
+            and (not self._service or record.messaging_service_sid in {None, "", self._service})
             and (sent_at is None or sent_at >= since)  # Twilio may filter by the day only
         )
 

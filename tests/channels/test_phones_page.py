@@ -164,7 +164,7 @@ async def test_buttons_answer_for_the_person(sms: SmsRig, browser: ClientSession
     await act(sms, browser, f"/phones/{PHONE}/reply", text="知道了")
 
     fetched = await sms.channel.poll_inbound(sms.now())
-    assert [event.text for event in fetched] == ["1", "知道了"]
+    assert [event.text for event in fetched.events] == ["1", "知道了"]
 
 
 async def test_buttons_take_cut_and_decline_calls(voice: VoiceRig, browser: ClientSession) -> None:

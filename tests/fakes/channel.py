@@ -25,6 +25,7 @@ from channels.base import (
     Capabilities,
     ChannelKind,
     Estimate,
+    Fetched,
     InboundEvent,
     Inquiry,
     OutcomeKind,
@@ -291,10 +292,11 @@ class FakeChannel(PlainChannel):
                 self.mail.pop()
         return [event for taken in found for event in taken.events]
 
-    async def poll_inbound(self, since: datetime) -> list[InboundEvent] | None:
+    async def poll_inbound(self, since: datetime) -> Fetched | None:
         if not self.answers_lookups:
             return None
-        return [e for e in self._inbound if e.happened_at is not None and e.happened_at >= since]
+        happened = [(e.happened_at, e) for e in self._inbound]
+        return Fetched(events=[e for at, e in happened if at is not None and at >= since])
 
     def parse_receipts(self, request: CallbackRequest) -> list[ReceiptEvent]:
         form = self._form(request)

@@ -1,11 +1,12 @@
 """After our own outage the carrier is asked for what people sent meanwhile, and nothing is lost."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from channels.base import InboundEvent
+from channels.base import Fetched, InboundEvent
 from tests.fakes.account import TEST_PHONE, with_carriers
 from tests.fakes.county import County
 from warnsvc.service.context import Context
@@ -87,7 +88,7 @@ async def test_a_carrier_is_asked_once_a_minute(county: County, ctx: Context) ->
     asked: list[str] = []
     poll = county.sms.poll_inbound
 
-    async def noted(since: object) -> list[InboundEvent] | None:
+    async def noted(since: object) -> Fetched | None:
         asked.append(str(since))
         return await poll(since)  # type: ignore[arg-type]
 
@@ -105,9 +106,9 @@ async def test_the_first_question_goes_back_an_hour_and_later_ones_overlap(
 ) -> None:
     asked = []
 
-    async def nothing(since: object) -> list[InboundEvent]:
+    async def nothing(since: object) -> Fetched:
         asked.append(since)
-        return []
+        return Fetched()
 
     county.sms.poll_inbound = nothing  # type: ignore[method-assign, assignment]
     begun = county.clock.now()
@@ -139,7 +140,7 @@ async def test_a_carrier_that_does_not_answer_is_asked_from_the_same_instant(
 async def test_a_carrier_that_breaks_keeps_no_other_from_being_asked(
     county: County, ctx: Context
 ) -> None:
-    async def broken(_: object) -> list[InboundEvent]:
+    async def broken(_: object) -> Fetched:
         raise RuntimeError("a mistake in the adapter")
 
     county.sms.poll_inbound = broken  # type: ignore[method-assign, assignment]
@@ -163,8 +164,9 @@ async def test_a_carrier_that_tells_only_the_oldest_is_asked_on_from_there(
         for n in range(30)
     ]
 
-    async def ten_at_a_time(since: object) -> list[InboundEvent]:
-        return [e for e in events if e.happened_at is not None and e.happened_at >= since][:10]  # type: ignore[operator]
+    async def ten_at_a_time(since: datetime) -> Fetched:
+        ten = [e for e in events if e.happened_at is not None and e.happened_at >= since][:10]
+        return Fetched(events=ten, until=ten[-1].happened_at if len(ten) == 10 else None)
 
     county.sms.poll_inbound = ten_at_a_time  # type: ignore[method-assign, assignment]
     await county.advance(hours=1)
@@ -177,6 +179,58 @@ async def test_a_carrier_that_tells_only_the_oldest_is_asked_on_from_there(
     assert len(kept) == len(events)
     last = (await polled(county))["fake-sms"]
     assert last["polled_until"] == last["changed_at"]  # it has caught up
+
+
+async def test_replies_that_cannot_be_read_are_an_alarm_and_nothing_goes_past_them(
+    county: County, ctx: Context
+) -> None:
+    answers: list[Fetched] = []
+
+    async def told(since: datetime) -> Fetched:
+        answers.append(Fetched(until=since + timedelta(seconds=10) if stuck else None))
+        return answers[-1]
+
+    county.sms.poll_inbound = told  # type: ignore[method-assign, assignment]
+    stuck = False
+    await poll_carriers(ctx)
+    known = county.clock.now()
+
+    stuck = True
+    for _ in range(3):
+        await county.advance(minutes=1)
+        await poll_carriers(ctx)
+
+    assert (await polled(county))["fake-sms"]["polled_until"] == known
+    (alarm,) = await county.alarms("poll")
+    assert (alarm["text"], alarm["ended_at"]) == ("fake-sms", None)
+
+    stuck = False
+    await county.advance(minutes=1)
+    await poll_carriers(ctx)
+
+    assert (await polled(county))["fake-sms"]["polled_until"] == county.clock.now()
+    (alarm,) = await county.alarms("poll")
+    assert alarm["ended_at"] == county.clock.now()
+
+
+async def test_a_poll_that_comes_a_little_further_goes_on_from_there_without_an_alarm(
+    county: County, ctx: Context
+) -> None:
+    asked: list[datetime] = []
+
+    async def slow(since: datetime) -> Fetched:
+        asked.append(since)
+        return Fetched(until=since + timedelta(minutes=3))
+
+    county.sms.poll_inbound = slow  # type: ignore[method-assign, assignment]
+
+    for _ in range(3):
+        await poll_carriers(ctx)
+        await county.advance(minutes=1)
+
+    steps = [later - earlier for earlier, later in pairwise(asked)]
+    assert steps == [timedelta(minutes=1)] * 2  # three on, and two back for the overlap
+    assert await county.alarms("poll") == []
 
 
 async def test_what_is_known_already_costs_no_number_of_a_fact(
@@ -210,10 +264,10 @@ async def test_a_key_pressed_in_a_test_is_fetched_for_the_test(
 
 
 async def test_no_unit_is_open_while_a_carrier_is_asked(county: County, ctx: Context) -> None:
-    async def nosy(_: object) -> list[InboundEvent]:
+    async def nosy(_: object) -> Fetched:
         async with county.store.unit() as unit:  # would wait for ever, or be refused
             await unit.fetch_one("SELECT 1 AS one")
-        return []
+        return Fetched()
 
     county.sms.poll_inbound = nosy  # type: ignore[method-assign, assignment]
 
@@ -250,7 +304,7 @@ async def test_a_leader_that_was_replaced_while_it_asked_keeps_what_it_was_told(
     lose_the_mail(county)
     poll = county.sms.poll_inbound
 
-    async def slowly(since: object) -> list[InboundEvent] | None:
+    async def slowly(since: object) -> Fetched | None:
         await county.advance(seconds=10)
         await Leader(ctx, owner="other").take("inbound")
         return await poll(since)  # type: ignore[arg-type]

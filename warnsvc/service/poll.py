@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from channels.base import Channel, InboundEvent
-from warnsvc.service.context import WAKE_FACTS, Context
+from channels.base import Channel, Fetched, InboundEvent
+from warnsvc.service.alarm import end_alarm, raise_alarm
+from warnsvc.service.context import WAKE_BOARD, WAKE_FACTS, Context
 from warnsvc.service.intake import BATCH_MAX, answer_fact, named_test
 from warnsvc.service.test_word import take_words
 from warnsvc.store.carrier import Polled, load_polled, save_polled
@@ -28,6 +29,8 @@ OVERLAP = timedelta(minutes=2)
 """Carriers' clocks differ from ours, and their lists lag behind their callbacks."""
 FIRST = timedelta(hours=1)
 """How far back a carrier is asked that was never asked before."""
+ALARM = "poll"
+"""The kind of alarm about replies that a carrier has and cannot be asked for."""
 
 
 async def poll_carriers(ctx: Context, *, own: Context | None = None) -> int:
@@ -52,31 +55,41 @@ async def _poll(ctx: Context, channel: Channel, before: Polled | None, now: date
     """Ask one carrier. One that does not answer is asked again from the same instant."""
     since = before.until - OVERLAP if before else now - FIRST
     try:
-        events = await channel.poll_inbound(since)
+        fetched = await channel.poll_inbound(since)
     except Exception:
         log.exception("poll.adapter_failed", carrier=channel.name)
         return 0
-    if events is None:
+    if fetched is None:
         log.warning("poll.no_answer", carrier=channel.name)
         return 0
-    until = _until(events, before, now)
-    await _keep(ctx, channel, events, until, now)
-    return len(events)
+    await _keep(ctx, channel, fetched.events, now)
+    await _note(ctx, channel, fetched, before.until if before else since, now)
+    return len(fetched.events)
 
 
-def _until(events: Sequence[InboundEvent], before: Polled | None, now: datetime) -> datetime:
-    """Return up to when we know all: the newest event, for a carrier may have told only the oldest.
+async def _note(
+    ctx: Context, channel: Channel, fetched: Fetched, known: datetime, now: datetime
+) -> None:
+    """Write down up to when nothing is missing: never further than the carrier could tell.
 
-    When nothing is newer than what we knew, that is: up to the question.
+    Where it came no further than we were, replies stay where they are: somebody must look.
     """
-    newest = max((e.happened_at for e in events if e.happened_at is not None), default=None)
-    if newest is None or newest >= now or (before is not None and newest <= before.until):
-        return now
-    return newest
+    until = now if fetched.until is None else min(fetched.until, now)
+    came_further = until > known or fetched.until is None
+    async with ctx.store.unit() as unit:
+        polled = Polled(carrier=channel.name, until=max(until, known), asked_at=now)
+        await save_polled(unit, polled)
+        if came_further:
+            changed = await end_alarm(unit, ALARM, now=now, subject=channel.name)
+        else:
+            log.error("poll.too_much_to_read", carrier=channel.name)
+            changed = await raise_alarm(unit, ALARM, channel.name, now=now, subject=channel.name)
+    if changed:
+        await ctx.store.wake(WAKE_BOARD)
 
 
 async def _keep(
-    ctx: Context, channel: Channel, events: Sequence[InboundEvent], until: datetime, now: datetime
+    ctx: Context, channel: Channel, events: Sequence[InboundEvent], now: datetime
 ) -> None:
     tests = [(i, e) for e in events if (i := named_test(ctx, e.token)) is not None]
     about_tests = {id(event) for _, event in tests}
@@ -89,7 +102,5 @@ async def _keep(
         async with ctx.store.unit() as unit:
             await insert_inbound(unit, news[first : first + BATCH_MAX])
         await ctx.store.wake(WAKE_FACTS)
-    async with ctx.store.unit() as unit:
-        await save_polled(unit, Polled(carrier=channel.name, until=until, asked_at=now))
     if news:
         log.warning("poll.fetched_what_was_lost", carrier=channel.name, facts=len(news))

@@ -476,6 +476,7 @@ class AlarmRow(SQLModel, table=True):
             "filtered",
             "opted_out",
             "callback",
+            "poll",
             name="ck_alarm_kind",
         ),
         Index("ix_alarm_open", "acknowledged_at", "id"),

@@ -164,6 +164,7 @@ ALARM = {
     "filtered": Label(mark("内容被运营商拦截"), "✕", "bad"),
     "opted_out": Label(mark("有人退订了短信"), "⊘", "bad"),
     "callback": Label(mark("运营商的回执和回复被拒收"), "✕", "bad"),
+    "poll": Label(mark("漏收的回复太多，没有补取完，请到运营商后台查看"), "！", "bad"),
 }
 OVER = Label(mark("已恢复"), "✓", "good")
 """An alarm whose cause is over by itself."""

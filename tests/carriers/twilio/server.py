@@ -306,6 +306,9 @@ class TwilioServer:
             # Only what has been sent has a DateSent: what still waits in the queue is not found.
             earliest = datetime.fromisoformat(since.replace("Z", "+00:00"))
             found = [r for r in found if r.sent_at is not None and r.sent_at >= earliest]
+        if before := query.get("DateSent<"):
+            latest = datetime.fromisoformat(before.replace("Z", "+00:00"))
+            found = [r for r in found if r.sent_at is not None and r.sent_at <= latest]
         size, page = int(query.get("PageSize", 50)), int(query.get("Page", 0))
         shown = found[page * size : (page + 1) * size]
         following = None

@@ -76,8 +76,10 @@ class TestTwilioSms(TwilioConformance):
 
         fetched = await rig.channel.poll_inbound(before)
 
-        assert [replace(e, happened_at=None) for e in fetched] == rig.channel.parse_inbound(callback)
-        assert [e.happened_at for e in fetched] == [rig.now()]
+        assert fetched is not None
+        answer = rig.channel.parse_inbound(callback)
+        assert [replace(e, happened_at=None) for e in fetched.events] == answer
+        assert [e.happened_at for e in fetched.events] == [rig.now()]
 
 
 class TestTwilioVoice(TwilioConformance, CallConformance):

@@ -270,7 +270,7 @@ async def test_a_known_reference_is_asked_for_by_name(sms: SmsRig) -> None:
 async def test_replies_are_fetched_page_by_page_oldest_first(
     sms: SmsRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("channels.twilio_sms.PAGE_SIZE", 2)
+    monkeypatch.setattr("channels.twilio_poll.PAGE_SIZE", 2)
     sms.server.sms_url = ""
     await sms.server.text("+8613900000001", "before")
     sms.clock.move(minutes=5)
@@ -282,7 +282,8 @@ async def test_replies_are_fetched_page_by_page_oldest_first(
 
     fetched = await sms.channel.poll_inbound(since)
 
-    assert [event.text for event in fetched] == [f"第{n}条" for n in range(5)]
+    assert [event.text for event in fetched.events] == [f"第{n}条" for n in range(5)]
+    assert fetched.until is None
     assert sum(method == "GET" for method, _ in sms.server.requests) == 3
 
 
@@ -352,7 +353,7 @@ async def test_a_poll_that_misses_a_page_is_no_answer(
     sms: SmsRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who moved on after half of the replies would never ask for the others again."""
-    monkeypatch.setattr("channels.twilio_sms.PAGE_SIZE", 1)
+    monkeypatch.setattr("channels.twilio_poll.PAGE_SIZE", 1)
     since = sms.now()
     for n in range(3):
         await sms.server.text(sms.good_address, str(n))
@@ -370,12 +371,90 @@ async def test_a_poll_that_misses_a_page_is_no_answer(
 
 async def test_a_list_without_an_end_is_left(sms: SmsRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found with Prism, whose pages all have a next one: the SDK would go on for ever."""
-    monkeypatch.setattr("channels.twilio_sms.PAGE_SIZE", 1)
+    monkeypatch.setattr("channels.twilio_poll.PAGE_SIZE", 1)
     since = sms.now()
     for n in range(30):
         await sms.server.text(sms.good_address, str(n))
 
     fetched = await sms.channel.poll_inbound(since)
 
-    assert len(fetched) == 20
+    assert len(fetched.events) == 20  # of one second, which cannot be cut
+    assert fetched.until == since
     assert len(sms.server.requests) == 20
+
+
+async def test_more_replies_than_one_reading_holds_are_all_fetched_in_a_few_polls(
+    sms: SmsRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twilio tells the newest first: the oldest were lost without a word."""
+    monkeypatch.setattr("channels.twilio_poll.PAGE_SIZE", 2)
+    sms.server.sms_url = ""
+    since = begun = sms.now()
+    for n in range(400):
+        await sms.server.text(sms.good_address, str(n))
+        sms.clock.move(seconds=7 if n < 200 else 1)
+    known: set[str] = set()
+
+    for polls in range(1, 20):
+        before = len(sms.server.requests)
+        fetched = await sms.channel.poll_inbound(since)
+        assert len(sms.server.requests) - before <= 160  # its work is bounded
+        known |= {event.dedupe_key for event in fetched.events}
+        if polls == 1:
+            assert fetched.events[-1].text == "399"  # what is new is not kept waiting
+        sent = [r for r in sms.server.messages if r.sent_at < (fetched.until or sms.now())]
+        assert {record.sid for record in sent} <= known, "it went further than it knows"
+        if fetched.until is None:
+            break
+        assert fetched.until > since
+        since = fetched.until
+
+    assert fetched.until is None
+    assert len(known) == 400
+    assert polls > 1
+    assert begun < since
+
+
+async def test_of_a_messaging_service_what_we_sent_is_read_and_told_nobody(
+    sms: SmsRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours in which nobody replied are passed through, not passed over."""
+    monkeypatch.setattr("channels.twilio_poll.PAGE_SIZE", 2)
+    channel = sms.make(sender="", messaging_service_sid=SERVICE)
+    sms.server.sms_url = ""
+    since = sms.now()
+    await sms.server.text(sms.good_address, "the oldest")
+    for n in range(100):
+        sms.clock.move(seconds=5)
+        await channel.send(request_for(sms, f"tok-{n}"))
+        await sms.server.settle()
+    texts: set[str] = set()
+    for _ in range(10):
+        fetched = await channel.poll_inbound(since)
+        texts |= {event.text for event in fetched.events}
+        if fetched.until is None:
+            break
+        since = fetched.until
+    await channel.close()
+
+    assert texts == {"the oldest"}
+    assert fetched.until is None
+
+
+@pytest.mark.parametrize(
+    ("named", "ours"), [(None, True), ("", True), (SERVICE, True), ("MG" + "9" * 32, False)]
+)
+async def test_a_reply_that_names_no_service_may_be_to_ours(
+    sms: SmsRig, monkeypatch: pytest.MonkeyPatch, named: str | None, ours: bool
+) -> None:
+    shown = sms.server._shown
+    monkeypatch.setattr(
+        sms.server, "_shown", lambda record: {**shown(record), "messaging_service_sid": named}
+    )
+    channel = sms.make(sender="", messaging_service_sid=SERVICE)
+    await sms.server.text(sms.good_address, "1")
+
+    fetched = await channel.poll_inbound(sms.now())
+
+    assert [event.text for event in fetched.events] == (["1"] if ours else [])
+    await channel.close()

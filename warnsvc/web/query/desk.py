@@ -11,7 +11,7 @@ LISTED_MAX = 30
 WORST_FIRST = (
     *("exhausted", "expired", "help", "refused", "no_contact"),  # people wait
     *("late", "clock", "database", "spool", "unknown"),  # people may have to wait
-    *("callback", "filtered", "channel"),  # the same, for some of them
+    *("callback", "poll", "filtered", "channel"),  # the same, for some of them
     *("opted_out", "canary", "poison", "unmatched"),  # somebody should look
 )
 _RANKS = " ".join(f"WHEN '{kind}' THEN {rank}" for rank, kind in enumerate(WORST_FIRST))

@@ -1,7 +1,7 @@
 """What real carriers need: where a send was refused, fields beside a text, tests, recordings.
 
 Revision 0003, on which a program of 0002 may go on working: it only adds columns that have a
-default, tables, four kinds of alarm and a state of facts that a program of 0002 leaves alone.
+default, tables, five kinds of alarm and a state of facts that a program of 0002 leaves alone.
 """
 
 import sqlalchemy as sa
@@ -31,13 +31,14 @@ ALARM_KINDS = (
     "filtered",
     "opted_out",
     "callback",
+    "poll",
 )
 INBOUND_STATES = ("new", "applied", "parked", "unmatched", "poison", "settled")
 TEST_STATES = ("sending", "unknown", "accepted", "delivered", "undelivered", "failed")
 
 
 def upgrade() -> None:
-    """Add six columns, two indexes, five tables, four kinds of alarm and a state of facts."""
+    """Add six columns, two indexes, five tables, five kinds of alarm and a state of facts."""
     op.add_column(
         "message", sa.Column("fields_json", sa.String(), nullable=False, server_default="{}")
     )
