@@ -220,7 +220,7 @@ async def test_without_detection_only_a_key_is_an_answer(voice: VoiceRig) -> Non
     assert [text for _, text in (*silent.answers, *pressed.answers)] == ["1"]
 
 
-LIVE = {"CallSid": "CA1", "CallStatus": "in-progress"}
+UNDER_WAY = {"CallSid": "CA1", "CallStatus": "in-progress"}
 STEPS = {
     "the end, and nobody has said who it is": ("said", {}, "Enable", ReceiptWord.PLAYED, "CA1:played"),
     "the end, to a person": (
@@ -262,7 +262,7 @@ async def test_each_step_says_what_it_knows_and_remembers_nothing(
     key: str,
 ) -> None:
     """Any web process may be asked, in any order."""
-    await voice.server.post(f"{voice.callback_url('tok')}?step={step}", {**LIVE, **fields})
+    await voice.server.post(f"{voice.callback_url('tok')}?step={step}", {**UNDER_WAY, **fields})
     (callback,) = voice.door.take()
     fresh = voice.make(machine_detection=detection)
 
