@@ -191,8 +191,9 @@ class ChannelConformance:
         assert rig.texts_received() == [request.text for request in requests]
 
     async def test_no_messages_are_no_request(self, rig: Rig) -> None:
+        await rig.refuse_connections()
+
         assert await rig.channel.send_batch([]) == []
-        assert rig.texts_received() == []
 
     async def test_a_wrong_number_among_others_costs_them_nothing(self, rig: Rig) -> None:
         good = self.batch(rig, 2)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from channels.base import ReceiptEvent, ReceiptWord
 from tests.fakes.county import County, context
 from tests.fakes.faulty_store import FaultyStore
 from warnsvc.service import intake
@@ -124,3 +125,16 @@ async def test_facts_of_nobody_are_no_facts(county: County) -> None:
     await Intake(context(county.store, county.clock, {})).accept([])
 
     assert await county.rows("SELECT id FROM inbound") == []
+
+
+async def test_a_length_that_no_call_can_have_is_no_fault_of_the_others(county: County) -> None:
+    event = ReceiptEvent(
+        token=county.ctx.token("attempt", 1),
+        word=ReceiptWord.CUT_SHORT,
+        dedupe_key="endless",
+        heard_seconds=float("9" * 400),
+    )
+
+    fact = intake.receipt_fact(county.ctx, county.voice, event, county.clock.now())
+
+    assert '"heard_ms":86400000' in fact.fact_json.replace(" ", "")

@@ -32,6 +32,8 @@ WAITING_MAX = 20_000
 SPOOL_AFTER_SECONDS = 3.0
 """A commit that takes longer waits for something that may not come, such as a synchronous standby.
 Carriers give up after 15 s (Twilio), and some after 5."""
+HEARD_SECONDS_MAX = 86_400.0
+"""No call lasts longer, whatever its carrier counts."""
 ATTEMPT = "attempt"
 
 
@@ -45,7 +47,7 @@ def receipt_fact(ctx: Context, channel: Channel, event: ReceiptEvent, now: datet
     if event.code:
         said["code"] = clean(event.code)
     if event.heard_seconds is not None:
-        said["heard_ms"] = int(event.heard_seconds * 1000)
+        said["heard_ms"] = int(min(event.heard_seconds, HEARD_SECONDS_MAX) * 1000)
     return Inbound(
         kind="receipt",
         carrier=channel.name,
