@@ -85,8 +85,8 @@ WORDS: Final[Mapping[str, tuple[ReceiptWord, ErrorClass | None]]] = {
     "200201": (ReceiptWord.RINGING, None),
     "200102": (ReceiptWord.PICKED_UP, None),
     "200103": (ReceiptWord.PICKED_UP, None),
-    "200000": (ReceiptWord.HEARD, None),
-    "200008": (ReceiptWord.HEARD, None),  # heard it all, and pressed nothing in time
+    "200000": (ReceiptWord.DELIVERED, None),  # played to the end, perhaps to a mailbox (law 1)
+    "200008": (ReceiptWord.DELIVERED, None),  # the same, and no key was pressed in time
     "200001": (ReceiptWord.CUT_SHORT, None),
     "200002": (ReceiptWord.UNDELIVERED, ErrorClass.BUSY),
     "200003": (ReceiptWord.UNDELIVERED, ErrorClass.NO_ANSWER),
@@ -109,7 +109,7 @@ WORDS: Final[Mapping[str, tuple[ReceiptWord, ErrorClass | None]]] = {
 KEY_PRESSED: Final = "300000"
 SILENT: Final = frozenset({KEY_PRESSED, "200100"})
 """Codes that are no receipt: a key, and that a call is over, of which the report says how."""
-CONNECTED: Final = frozenset({ReceiptWord.HEARD, ReceiptWord.CUT_SHORT})
+CONNECTED: Final = frozenset({ReceiptWord.DELIVERED, ReceiptWord.CUT_SHORT})
 KEYS: Final = frozenset("0123456789")
 NAMELESS: Final = "按键 {key}"
 """How a key reads that belongs to no try. A person understands it; nothing counts it as an answer:

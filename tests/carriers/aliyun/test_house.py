@@ -46,7 +46,7 @@ async def test_a_call_is_told_from_others_by_fifteen_bytes_of_its_token(
         (1_234_567, "sent"),
         (1_234_567, "ringing"),
         (1_234_567, "picked_up"),
-        (1_234_567, "heard"),
+        (1_234_567, "delivered"),
     ]
     assert {(attempt, text) for kind, attempt, text in told if kind == "answer"} == {
         (1_234_567, "1")

@@ -106,8 +106,8 @@ async def test_a_call_that_only_tells_has_none(voice: AliyunVoiceRig) -> None:
 @pytest.mark.parametrize(
     ("person", "last", "error_class"),
     [
-        (Person(keys="1"), ReceiptWord.HEARD, None),
-        (Person(), ReceiptWord.HEARD, None),
+        (Person(keys="1"), ReceiptWord.DELIVERED, None),
+        (Person(), ReceiptWord.DELIVERED, None),
         (Person(listens=2.0), ReceiptWord.CUT_SHORT, None),
         (Person(picks_up=False), ReceiptWord.UNDELIVERED, ErrorClass.NO_ANSWER),
         (Person(end="200002"), ReceiptWord.UNDELIVERED, ErrorClass.BUSY),
@@ -128,7 +128,7 @@ async def test_how_a_call_ends_becomes_our_word(
     assert receipts[0].word is ReceiptWord.SENT
 
 
-async def test_a_call_that_was_heard_tells_its_course_and_for_how_long(
+async def test_a_call_that_was_played_tells_its_course_and_for_how_long(
     voice: AliyunVoiceRig,
 ) -> None:
     receipts, _ = await called(voice, Person(keys="1"), text="字" * 45)
@@ -137,7 +137,7 @@ async def test_a_call_that_was_heard_tells_its_course_and_for_how_long(
         ReceiptWord.SENT,
         ReceiptWord.RINGING,
         ReceiptWord.PICKED_UP,
-        ReceiptWord.HEARD,
+        ReceiptWord.DELIVERED,
     ]
     assert [event.heard_seconds for event in receipts] == [None, None, None, 20.0]
 
