@@ -72,6 +72,7 @@ test-sim: $(DEV)  ## Simulate: seeds, every crash point of small plans, planted 
 	$(SIM) --sweep
 	$(VENV)/bin/python -m tests.sim.mutants --jobs $(JOBS)
 	$(VENV)/bin/python -m tests.sim.pg_world --seeds 0:9 --twice
+	$(PYTEST) -m slow tests/sim
 
 sim-long: $(DEV)  ## Simulate for an hour: 20,000 seeds, pairs of crash points.
 	$(SIM) --scenario all --seeds 0:20000

@@ -20,6 +20,7 @@ def database(postgresql_dsn: str) -> Iterator[Database]:
         yield prepared
 
 
+@pytest.mark.slow  # `make test-sim`
 @pytest.mark.parametrize(("scenario", "seed"), [("crashes", 0), ("officers", 1)])
 def test_a_seed_is_the_same_run_twice(database: Database, scenario: str, seed: int) -> None:
     plan = draw(scenario, seed)
