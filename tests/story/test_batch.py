@@ -106,6 +106,22 @@ async def test_an_adapter_that_raises_on_a_batch_loses_none_of_it(build: Build) 
     assert await outcomes(county) == {"accepted": 3}
 
 
+async def test_one_on_which_the_adapter_always_raises_takes_no_other_with_it(build: Build) -> None:
+    county = await build(villages=5, tiers=1)
+    take_many(county)
+    broken = county.villages[2].first.phone.address
+    county.sms.script(*[Raise()] * 4, to=broken)
+    await county.red_warning()
+    assert await outcomes(county) == {"unknown": 5}
+
+    await county.advance(seconds=12)
+
+    assert {taken.to for taken in county.sms.taken} == {
+        village.first.phone.address for village in county.villages
+    } - {broken}
+    assert county.sms.batches == [5]
+
+
 async def test_a_process_that_dies_after_a_batch_doubles_nobody(build: Build) -> None:
     county = await build(villages=5, tiers=1)
     take_many(county)

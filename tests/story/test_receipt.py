@@ -67,6 +67,24 @@ async def test_a_call_that_was_cut_short_closes_nothing_and_is_made_again(build:
     village.second.expects_sms("暴雨红色")
 
 
+async def test_a_call_played_to_nobody_knows_whom_closes_nothing_and_is_made_again(
+    build: Build,
+) -> None:
+    """What a carrier says that cannot tell a mailbox from a person (Aliyun)."""
+    county = await build()
+    (village,) = county.villages
+    warning = await county.red_warning()
+
+    village.expects_call().arrives()
+    await county.settle()
+
+    assert await warning.state(village) == "calling"
+    await county.advance(seconds=100)
+    village.expects_call("暴雨红色").arrives()
+    await county.advance(seconds=200)
+    village.second.expects_sms("暴雨红色")
+
+
 async def test_heard_in_full_closes_a_yellow_warning(build: Build) -> None:
     county = await build()
     (village,) = county.villages

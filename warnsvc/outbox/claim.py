@@ -38,6 +38,8 @@ from warnsvc.store.ledger import append_lines
 from warnsvc.store.pace import save_buckets, save_circuit, starts_of
 from warnsvc.store.port import Unit
 
+log = structlog.get_logger(__name__)
+
 MESSAGES_KEPT = 4_096
 """Texts kept in memory: a bulletin has a handful, superiors' listings a few hundred."""
 NAP = timedelta(milliseconds=50)
@@ -45,9 +47,6 @@ NAP = timedelta(milliseconds=50)
 PATIENCE = timedelta(seconds=60)
 """A carrier that must not call somebody again for longer than this is passed over."""
 SMS = "sms"
-
-
-log = structlog.get_logger(__name__)
 
 
 class Claimer:

@@ -76,7 +76,7 @@ class Lane:
         while True:
             load = await self._queue.get()
             many = self._queue.qsize() + 1
-            loads = [load, *self._company(load.slot_at + LINGER)]
+            loads = [load, *self._company(load)]
             if self._queue.qsize() <= self._low < many:
                 self._hungry()
             now, slot_at = clock.now(), loads[-1].slot_at
@@ -89,15 +89,21 @@ class Lane:
         """Send what is here, one request after another and without waiting for slots."""
         while not self._queue.empty():
             load = self._queue.get_nowait()
-            loads = [load, *self._company(load.slot_at + LINGER)]
+            loads = [load, *self._company(load)]
             await self._send_some(loads, self._ctx.clock.now())
 
-    def _company(self, until: datetime) -> list[Load]:
-        """Take from the queue what may go in one request with a load: slots rise in it."""
+    def _company(self, load: Load) -> list[Load]:
+        """Take from the queue what may go in one request with a load: slots rise in it.
+
+        What was tried before goes alone: it may be why that failed, and would take others with it.
+        """
         company: list[Load] = []
-        while len(company) + 1 < self.channel.capabilities.batch_max:
+        most = self.channel.capabilities.batch_max if _is_first_try(load) else 1
+        while len(company) + 1 < most:
             following = self._queue.first()
-            if following is None or following.slot_at > until:
+            if following is None or following.slot_at > load.slot_at + LINGER:
+                break
+            if not _is_first_try(following):
                 break
             company.append(self._queue.get_nowait())
         return company
@@ -187,6 +193,10 @@ class Lane:
             purpose=attempt.purpose,
             valid_until=attempt.valid_until,
         )
+
+
+def _is_first_try(load: Load) -> bool:
+    return load.attempt.send_count <= 1
 
 
 def _outcome(attempt: Claimed, state: str, now: datetime, error_class: str) -> Outcome:
